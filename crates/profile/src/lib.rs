@@ -1,0 +1,15 @@
+//! The three models everything in brimline is built on: [`Profile`] (stacks × values), heap graphs (objects × references)
+//! and series (metrics × time), with the formats that fill them.
+//!
+//! No file is opened, no process started, no clock or environment read in this crate: decoders take bytes or readers,
+//! encoders take writers.
+#![deny(missing_docs)]
+
+mod interner;
+mod model;
+
+pub use interner::{StringId, StringTable};
+pub use model::{
+    Frame, FrameId, Function, FunctionId, LabelSetId, Precision, Profile, ProfileBuilder, Sample, StackId, StackNode,
+    ValueType, value,
+};

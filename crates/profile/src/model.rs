@@ -1,0 +1,322 @@
+//! `Profile`: which stacks hold, held or allocated how much.
+//!
+//! The vocabulary is pprof's (function, frame, sample, value type); the shape is samply's: tables of small rows that
+//! point to each other by typed index, stacks as a tree of parent pointers.
+
+use std::collections::HashMap;
+
+use crate::interner::{StringId, StringTable};
+
+/// Names of the value types brimline's own recordings carry, in this order (see [`ValueType::tracked`]).
+pub mod value {
+    /// Index of the bytes live at the end (design: after `atexit` handlers and one collection).
+    pub const LIVE_BYTES: usize = 0;
+    /// Index of the number of blocks live at the end.
+    pub const LIVE_COUNT: usize = 1;
+    /// Index of the bytes live when the process was at its high-water mark; rows sum to the peak.
+    pub const PEAK_BYTES: usize = 2;
+    /// Index of the blocks live at the high-water mark.
+    pub const PEAK_COUNT: usize = 3;
+    /// Index of all bytes ever allocated.
+    pub const TOTAL_BYTES: usize = 4;
+    /// Index of all blocks ever allocated.
+    pub const TOTAL_COUNT: usize = 5;
+}
+
+/// What one column of sample values measures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueType {
+    /// Name in snake case, for example `live_bytes` or `inuse_space`.
+    pub name: String,
+    /// `bytes`, `count`, `nanoseconds`, …
+    pub unit: String,
+}
+
+impl ValueType {
+    /// The six columns of a tracker recording, indexed by the constants in [`value`].
+    pub fn tracked() -> Vec<Self> {
+        [
+            ("live_bytes", "bytes"),
+            ("live_count", "count"),
+            ("peak_bytes", "bytes"),
+            ("peak_count", "count"),
+            ("total_bytes", "bytes"),
+            ("total_count", "count"),
+        ]
+        .into_iter()
+        .map(|(name, unit)| Self { name: name.into(), unit: unit.into() })
+        .collect()
+    }
+}
+
+/// How the numbers of a profile came to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Precision {
+    /// Every allocation was seen.
+    #[default]
+    Exact,
+    /// One allocation in about `period` bytes was seen, values are scaled to be unbiased.
+    Sampled {
+        /// Mean distance between samples, in bytes.
+        period: u64,
+    },
+}
+
+/// Index into [`Profile::functions`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FunctionId(pub u32);
+
+/// Index into [`Profile::frames`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FrameId(pub u32);
+
+/// Index into [`Profile::stacks`]; [`StackId::ROOT`] is the empty stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StackId(pub u32);
+
+impl StackId {
+    /// The empty stack, row 0 of every profile.
+    pub const ROOT: Self = Self(0);
+}
+
+/// Index into the label sets of a profile; 0 is the set without labels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LabelSetId(pub u32);
+
+/// A function as the runtime names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Function {
+    /// Qualified name, for example `Session.load` or `main.(*Cache).Put`.
+    pub name: StringId,
+    /// Source file as the runtime reports it; empty when unknown.
+    pub file: StringId,
+    /// Line where the function starts, 1-based; 0 when unknown.
+    pub start_line: u32,
+}
+
+/// A place in a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Frame {
+    /// The function executing.
+    pub function: FunctionId,
+    /// Line being executed, 1-based; 0 when unknown.
+    pub line: u32,
+}
+
+/// One step of a stack: `frame` was called by the stack `parent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StackNode {
+    /// The caller's stack; [`StackId::ROOT`] for an outermost frame.
+    pub parent: StackId,
+    /// The frame added to it.
+    pub frame: FrameId,
+}
+
+/// Values of one stack under one set of labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Leaf of the stack.
+    pub stack: StackId,
+    /// Labels, for example the thread.
+    pub labels: LabelSetId,
+}
+
+/// Stacks × values. Built by [`ProfileBuilder`]; samples are unique per (stack, labels).
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// All names and paths.
+    pub strings: StringTable,
+    /// Functions, each once.
+    pub functions: Vec<Function>,
+    /// Frames, each once.
+    pub frames: Vec<Frame>,
+    /// Stack tree; row 0 is the root and its own parent (its frame means nothing). Parents come before children.
+    pub stacks: Vec<StackNode>,
+    /// Columns of [`Profile::values`].
+    pub value_types: Vec<ValueType>,
+    /// Exact or sampled.
+    pub precision: Precision,
+    samples: Vec<Sample>,
+    values: Vec<i64>,
+    label_sets: Vec<Vec<(StringId, StringId)>>,
+}
+
+impl Profile {
+    /// All samples with their values, one value per entry of `value_types`.
+    pub fn samples(&self) -> impl ExactSizeIterator<Item = (Sample, &[i64])> {
+        let width = self.value_types.len().max(1);
+        self.samples.iter().copied().zip(self.values.chunks_exact(width))
+    }
+
+    /// Labels of a set as (key, value) pairs.
+    pub fn labels(&self, set: LabelSetId) -> impl Iterator<Item = (&str, &str)> {
+        self.label_sets[set.0 as usize].iter().map(|&(key, value)| (self.strings.get(key), self.strings.get(value)))
+    }
+
+    /// Value of label `key` in a set.
+    pub fn label(&self, set: LabelSetId, key: &str) -> Option<&str> {
+        self.labels(set).find(|&(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    /// Frames of a stack, leaf first.
+    pub fn frames_of(&self, stack: StackId) -> impl Iterator<Item = FrameId> + '_ {
+        let mut at = stack;
+        std::iter::from_fn(move || {
+            if at == StackId::ROOT {
+                return None;
+            }
+            let node = self.stacks[at.0 as usize];
+            at = node.parent;
+            Some(node.frame)
+        })
+    }
+
+    /// The function of a frame.
+    pub fn function_of(&self, frame: FrameId) -> Function {
+        self.functions[self.frames[frame.0 as usize].function.0 as usize]
+    }
+
+    /// Index of the value type called `name`.
+    pub fn value_index(&self, name: &str) -> Option<usize> {
+        self.value_types.iter().position(|value_type| value_type.name == name)
+    }
+
+    /// Sum over all samples, one number per value type.
+    pub fn totals(&self) -> Vec<i64> {
+        let mut totals = vec![0_i64; self.value_types.len()];
+        for (_, values) in self.samples() {
+            for (total, value) in totals.iter_mut().zip(values) {
+                *total = total.saturating_add(*value);
+            }
+        }
+        totals
+    }
+}
+
+/// Collects functions, frames, stacks and samples, each stored once, into a [`Profile`].
+#[derive(Debug)]
+pub struct ProfileBuilder {
+    profile: Profile,
+    function_ids: HashMap<Function, FunctionId>,
+    frame_ids: HashMap<Frame, FrameId>,
+    stack_ids: HashMap<StackNode, StackId>,
+    label_set_ids: HashMap<Vec<(StringId, StringId)>, LabelSetId>,
+    sample_rows: HashMap<(StackId, LabelSetId), usize>,
+}
+
+impl ProfileBuilder {
+    /// An empty profile with the given columns.
+    pub fn new(value_types: Vec<ValueType>, precision: Precision) -> Self {
+        let root = StackNode { parent: StackId::ROOT, frame: FrameId(u32::MAX) };
+        Self {
+            profile: Profile {
+                strings: StringTable::default(),
+                functions: Vec::new(),
+                frames: Vec::new(),
+                stacks: vec![root],
+                value_types,
+                precision,
+                samples: Vec::new(),
+                values: Vec::new(),
+                label_sets: vec![Vec::new()],
+            },
+            function_ids: HashMap::new(),
+            frame_ids: HashMap::new(),
+            stack_ids: HashMap::new(),
+            label_set_ids: HashMap::from([(Vec::new(), LabelSetId(0))]),
+            sample_rows: HashMap::new(),
+        }
+    }
+
+    /// Id of a string.
+    pub fn string(&mut self, text: &str) -> StringId {
+        self.profile.strings.intern(text)
+    }
+
+    /// Id of a function given by name, file and first line.
+    pub fn function(&mut self, name: &str, file: &str, start_line: u32) -> FunctionId {
+        let function = Function { name: self.string(name), file: self.string(file), start_line };
+        let next = FunctionId(self.profile.functions.len() as u32);
+        *self.function_ids.entry(function).or_insert_with(|| {
+            self.profile.functions.push(function);
+            next
+        })
+    }
+
+    /// Id of a frame.
+    pub fn frame(&mut self, function: FunctionId, line: u32) -> FrameId {
+        let frame = Frame { function, line };
+        let next = FrameId(self.profile.frames.len() as u32);
+        *self.frame_ids.entry(frame).or_insert_with(|| {
+            self.profile.frames.push(frame);
+            next
+        })
+    }
+
+    /// Id of the stack in which `frame` was called by `parent`.
+    pub fn stack(&mut self, parent: StackId, frame: FrameId) -> StackId {
+        let node = StackNode { parent, frame };
+        let next = StackId(self.profile.stacks.len() as u32);
+        *self.stack_ids.entry(node).or_insert_with(|| {
+            self.profile.stacks.push(node);
+            next
+        })
+    }
+
+    /// Id of a label set; the order of the pairs does not matter.
+    pub fn label_set(&mut self, labels: &[(&str, &str)]) -> LabelSetId {
+        let mut set: Vec<_> = labels.iter().map(|&(key, value)| (self.string(key), self.string(value))).collect();
+        set.sort_unstable();
+        let next = LabelSetId(self.profile.label_sets.len() as u32);
+        *self.label_set_ids.entry(set).or_insert_with_key(|set| {
+            self.profile.label_sets.push(set.clone());
+            next
+        })
+    }
+
+    /// Adds values to the sample of (stack, labels); `values` has one entry per value type.
+    pub fn add(&mut self, stack: StackId, labels: LabelSetId, values: &[i64]) {
+        debug_assert_eq!(values.len(), self.profile.value_types.len());
+        let width = self.profile.value_types.len();
+        let row = *self.sample_rows.entry((stack, labels)).or_insert_with(|| {
+            self.profile.samples.push(Sample { stack, labels });
+            self.profile.values.resize(self.profile.samples.len() * width, 0);
+            self.profile.samples.len() - 1
+        });
+        for (sum, value) in self.profile.values[row * width..].iter_mut().zip(values) {
+            *sum = sum.saturating_add(*value);
+        }
+    }
+
+    /// The finished profile.
+    pub fn finish(self) -> Profile {
+        self.profile
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merges_equal_stacks_and_keeps_leaf_first_order() {
+        let mut builder = ProfileBuilder::new(
+            vec![ValueType { name: "live_bytes".into(), unit: "bytes".into() }],
+            Precision::Exact,
+        );
+        let main = builder.function("main", "app.py", 1);
+        let load = builder.function("load", "app.py", 10);
+        let outer = builder.frame(main, 3);
+        let inner = builder.frame(load, 12);
+        let parent = builder.stack(StackId::ROOT, outer);
+        let leaf = builder.stack(parent, inner);
+        let labels = builder.label_set(&[("thread", "MainThread")]);
+        builder.add(leaf, labels, &[10]);
+        builder.add(leaf, labels, &[5]);
+        let profile = builder.finish();
+        assert_eq!(profile.samples().len(), 1);
+        assert_eq!(profile.totals(), [15]);
+        assert_eq!(profile.frames_of(leaf).collect::<Vec<_>>(), [inner, outer]);
+        assert_eq!(profile.label(labels, "thread"), Some("MainThread"));
+    }
+}
