@@ -228,6 +228,11 @@ impl ProfileBuilder {
         }
     }
 
+    /// Number of value columns.
+    pub fn columns(&self) -> usize {
+        self.profile.value_types.len()
+    }
+
     /// Id of a string.
     pub fn string(&mut self, text: &str) -> StringId {
         self.profile.strings.intern(text)
