@@ -3,11 +3,11 @@
 use crate::model::{Profile, ProfileBuilder, StackId};
 
 impl ProfileBuilder {
-    /// Adds every sample of `profile`, its columns starting at column `first_column` of the profile being built.
+    /// Adds every sample of `profile`; `columns` pairs a column of its with the one it goes to.
     ///
-    /// Columns that would lie beyond the last one are left out. Adding is associative and commutative up to the order
-    /// of the tables.
-    pub fn append(&mut self, profile: &Profile, first_column: usize) {
+    /// Pairs that name a column which is not there are left out. Adding is associative and commutative up to the
+    /// order of the tables.
+    pub fn append_columns(&mut self, profile: &Profile, columns: &[(usize, usize)]) {
         let functions: Vec<_> = profile
             .functions
             .iter()
@@ -29,8 +29,10 @@ impl ProfileBuilder {
         for (sample, values) in profile.samples() {
             let labels: Vec<_> = profile.labels(sample.labels).collect();
             let labels = self.label_set(&labels);
-            for (slot, value) in row.iter_mut().skip(first_column).zip(values) {
-                *slot = *value;
+            for &(from, to) in columns {
+                if let (Some(value), Some(slot)) = (values.get(from), row.get_mut(to)) {
+                    *slot = *value;
+                }
             }
             self.add(stacks[sample.stack.0 as usize], labels, &row);
         }
@@ -58,9 +60,9 @@ mod tests {
     #[test]
     fn equal_stacks_meet_in_one_sample_with_columns_side_by_side() {
         let mut builder = ProfileBuilder::new(columns(&["before", "after"]), Precision::Exact);
-        builder.append(&one(3, 10), 0);
-        builder.append(&one(3, 25), 1);
-        builder.append(&one(4, 7), 1);
+        builder.append_columns(&one(3, 10), &[(0, 0)]);
+        builder.append_columns(&one(3, 25), &[(0, 1)]);
+        builder.append_columns(&one(4, 7), &[(0, 1), (5, 0)]);
         let pair = builder.finish();
         assert_eq!(pair.totals(), [10, 32]);
         assert_eq!(pair.samples().map(|(_, values)| values.to_vec()).collect::<Vec<_>>(), [[10, 25], [0, 7]]);

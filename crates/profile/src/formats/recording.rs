@@ -7,9 +7,12 @@ use std::mem::offset_of;
 
 use brimline_recording::layout::{
     DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, MALLOC_LEAF, MMAP_LEAF, Node, OTHER_CODE, Record, STATE_FINAL,
-    STATE_RECORDING, STATE_STOPPED, SizeClass, THREAD_CODE, Table,
+    STATE_RECORDING, STATE_STOPPED, THREAD_CODE, Table,
 };
+
 use brimline_recording::{OpenError, Recording};
+
+pub use brimline_recording::layout::SizeClass;
 
 use super::Decoded;
 use super::linetable::LineTable;
