@@ -26,36 +26,47 @@ unsafe fn use_tracing(thread: usize) -> *mut u8 {
     (load(thread + layout::THREAD_CFRAME) + layout::CFRAME_USE_TRACING) as *mut u8
 }
 
+unsafe fn is_tracing(thread: usize) -> bool {
+    ((thread + layout::THREAD_TRACING) as *const i32).read() != 0
+}
+
+unsafe fn has_our_profiler(thread: usize) -> bool {
+    load(thread + layout::THREAD_PROFILE_FUNCTION) == on_event as *const () as usize
+}
+
 /// Drops what can no longer be trusted: returned frames, and everything if the program has put a profiler of its own
-/// in place or switched stacks to one that does not report.
+/// in place, runs a trace function (which reports nothing) or has switched to a stack that does not report yet.
 pub(crate) unsafe fn trust(stack: &mut StackCache, thread: usize) {
-    if stack.watched == thread
-        && load(thread + layout::THREAD_PROFILE_FUNCTION) == on_event as *const () as usize
-        && use_tracing(thread).read() != 0
-    {
+    if stack.watched != thread || !has_our_profiler(thread) {
+        stack.watched = 0;
+        stack.unchanged = 0;
+    } else if is_tracing(thread) {
+        stack.unchanged = 0;
+    } else if use_tracing(thread).read() == 0 {
+        use_tracing(thread).write(255);
+        stack.unchanged = 0;
+    } else {
         stack.entries.truncate(stack.unchanged + 1);
-        return;
     }
-    stack.watched = 0;
-    stack.unchanged = 0;
 }
 
 /// Starts to watch when the stack has become deep; notes how far it has just been seen.
 pub(crate) unsafe fn consider(stack: &mut StackCache, thread: usize, has_gil: bool) {
     let depth = stack.entries.len();
+    if is_tracing(thread) {
+        stack.unchanged = 0;
+        return;
+    }
     if stack.watched == 0 {
-        let free = load(thread + layout::THREAD_PROFILE_FUNCTION) == 0;
-        let is_tracing = ((thread + layout::THREAD_TRACING) as *const i32).read() != 0;
-        if depth <= DEEP || !has_gil || !free || is_tracing {
+        let is_free = load(thread + layout::THREAD_PROFILE_FUNCTION) == 0 || has_our_profiler(thread);
+        if depth <= DEEP || !has_gil || !is_free {
             return;
         }
         store(thread + layout::THREAD_PROFILE_FUNCTION, on_event as *const () as usize);
         use_tracing(thread).write(255);
         stack.watched = thread;
     }
-    // Code that runs inside a trace function reports nothing: what was seen there may vanish silently.
-    let is_tracing = ((thread + layout::THREAD_TRACING) as *const i32).read() != 0;
-    stack.unchanged = if is_tracing { 0 } else { depth.saturating_sub(1) };
+    stack.unchanged = depth.saturating_sub(1);
 }
 
 /// `Py_tracefunc`.
