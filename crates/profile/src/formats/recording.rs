@@ -10,8 +10,9 @@ use brimline_recording::layout::{
     STATE_RECORDING, STATE_STOPPED, THREAD_CODE, Table,
 };
 
-use brimline_recording::{OpenError, Recording};
+use brimline_recording::Recording;
 
+pub use brimline_recording::OpenError;
 pub use brimline_recording::layout::SizeClass;
 
 use super::Decoded;
