@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{completions, diff, doctor, export, lines, man, report};
+use crate::commands::{baseline, completions, diff, doctor, export, lines, man, mark, report, runs};
 
 /// Finds memory problems in programs: record one, see which lines hold the memory, compare two runs.
 ///
@@ -19,6 +19,12 @@ pub(crate) struct Cli {
 /// The commands, in the order of the help text.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// What has been recorded
+    Runs(runs::Args),
+    /// Name this moment in a run
+    Mark(mark::Args),
+    /// Name a run that later ones are compared with
+    Baseline(baseline::Args),
     /// Which lines, functions, files hold, held or allocated how much
     Report(report::Args),
     /// The line-by-line table of a function, callees included

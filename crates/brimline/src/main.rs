@@ -10,7 +10,9 @@ mod refusal;
 mod report;
 mod site;
 mod source_text;
+mod stores;
 mod terminal;
+mod tracker_library;
 mod view;
 
 use std::io::Write;

@@ -10,7 +10,7 @@ use brimline_profile::Profile;
 use serde_json::json;
 
 use crate::exit_code::ExitCode;
-use crate::input::{self, Input};
+use crate::input::{self, Input, SelectArgs};
 use crate::metric::Metric;
 use crate::quantity::{bytes, count, delta_bytes, delta_count};
 use crate::refusal::usage;
@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Count memory at every frame of its stack, not at the innermost alone.
     #[arg(long)]
     pub(crate) cumulative: bool,
+    /// Which store, which processes.
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
     /// Write to a file.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -72,9 +75,9 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(by) = args.by.aggregation() else {
         return Err(usage("expected rows that both sides have, found --by size", "compare by line, file or module"));
     };
-    let (before, warnings) = input::load(Some(&args.before), None)?;
+    let (before, warnings) = input::load(Some(&args.before), &args.select)?;
     super::warn(&warnings);
-    let (after, warnings) = input::load(Some(&args.after), None)?;
+    let (after, warnings) = input::load(Some(&args.after), &args.select)?;
     super::warn(&warnings);
     let mut out = super::output(args.output.as_deref())?;
     let (bytes, count) = args.metric.pair();

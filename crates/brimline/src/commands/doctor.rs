@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::exit_code::ExitCode;
 use crate::terminal::plain;
+use crate::tracker_library;
 
 /// An interpreter that does not answer by then is told as silent.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,7 +42,8 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let paths = if args.interpreters.is_empty() { on_path() } else { args.interpreters.clone() };
     let interpreters: Vec<_> = paths.into_iter().map(look).collect();
     let platform = platform_problem();
-    let ready = platform.is_none() && interpreters.iter().any(|found| found.problem.is_none());
+    let tracker = tracker_library::installed();
+    let ready = platform.is_none() && tracker.is_ok() && interpreters.iter().any(|found| found.problem.is_none());
     let mut out = std::io::stdout().lock();
     if args.json {
         let rows: Vec<_> = interpreters
@@ -50,12 +52,18 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
                 json!({ "path": found.path.display().to_string(), "version": found.version, "ready": found.problem.is_none(), "problem": found.problem })
             })
             .collect();
-        let answer =
-            json!({ "schema": "brimline.doctor/1", "ready": ready, "platform_problem": platform, "python": rows });
+        let answer = json!({ "schema": "brimline.doctor/1", "ready": ready, "platform_problem": platform,
+            "tracker": tracker.as_ref().ok().map(|path| path.display().to_string()), "tracker_problem": tracker.err(), "python": rows });
         writeln!(out, "{answer}")?;
     } else {
         if let Some(problem) = &platform {
             writeln!(out, "platform: {problem}")?;
+        }
+        match &tracker {
+            Ok(path) => writeln!(out, "tracker: {}", plain(&path.display().to_string()))?,
+            Err(problem) => {
+                writeln!(out, "tracker: {}; set XDG_CACHE_HOME to a folder that can be written", plain(problem))?
+            }
         }
         if interpreters.is_empty() {
             writeln!(

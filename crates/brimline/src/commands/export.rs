@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use brimline_profile::Profile;
 use brimline_profile::formats::{ENCODERS, Encoder};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::exit_code::ExitCode;
-use crate::input;
+use crate::input::{self, SelectArgs};
 use crate::metric::Metric;
 
 /// Examples:
@@ -19,14 +20,14 @@ pub(crate) struct Args {
     /// The run or file [default: the latest run]
     pub(crate) run: Option<String>,
     /// The format to write.
-    #[arg(long, value_parser = format_parser())]
+    #[arg(long, value_parser = format_parser(), default_value = "pprof")]
     pub(crate) format: Format,
     /// The number to write, for formats that hold one per stack.
     #[arg(long, value_enum, default_value = "live")]
     pub(crate) metric: Metric,
-    /// One process of the run [default: all, added up]
-    #[arg(long, value_name = "PID")]
-    pub(crate) process: Option<u32>,
+    /// Which store, which processes.
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
     /// Write to a file [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -50,7 +51,30 @@ impl std::fmt::Debug for Format {
 
 /// All formats that can be written.
 fn encoders() -> impl Iterator<Item = &'static dyn Encoder> {
-    ENCODERS.iter().copied()
+    let pprof: &'static dyn Encoder = &Pprof;
+    std::iter::once(pprof).chain(ENCODERS.iter().copied())
+}
+
+/// pprof's format, which has a crate of its own.
+struct Pprof;
+
+impl Encoder for Pprof {
+    fn name(&self) -> &'static str {
+        "pprof"
+    }
+
+    fn about(&self) -> &'static str {
+        "for go tool pprof and what else reads profile.proto"
+    }
+
+    fn extension(&self) -> &'static str {
+        "pb.gz"
+    }
+
+    /// All columns are written; `column` is not used.
+    fn encode(&self, profile: &Profile, _column: usize, out: &mut dyn Write) -> std::io::Result<()> {
+        out.write_all(&brimline_pprof::encode(profile))
+    }
 }
 
 fn format_parser() -> impl TypedValueParser<Value = Format> {
@@ -61,7 +85,7 @@ fn format_parser() -> impl TypedValueParser<Value = Format> {
 
 /// Carries the command out.
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
-    let (input, warnings) = input::load(args.run.as_deref(), args.process)?;
+    let (input, warnings) = input::load(args.run.as_deref(), &args.select)?;
     super::warn(&warnings);
     let path = match (&args.output, args.named) {
         (None, true) => Some(PathBuf::from(format!("{}.{}", stem(&input.name), args.format.0.extension()))),

@@ -8,7 +8,7 @@ use brimline_profile::value;
 use serde_json::json;
 
 use crate::exit_code::ExitCode;
-use crate::input::{self, Input};
+use crate::input::{self, Input, SelectArgs};
 use crate::quantity::{bytes, count};
 use crate::refusal::usage;
 use crate::terminal::{clip, plain, width};
@@ -30,9 +30,9 @@ pub(crate) struct Args {
     /// JSON, all lines with something on them.
     #[arg(long)]
     pub(crate) json: bool,
-    /// One process of the run [default: all, added up]
-    #[arg(long, value_name = "PID")]
-    pub(crate) process: Option<u32>,
+    /// Which store, which processes.
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
     /// Write to a file.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -43,7 +43,7 @@ pub(crate) struct Args {
 
 /// Carries the command out.
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
-    let (input, warnings) = input::load(args.run.as_deref(), args.process)?;
+    let (input, warnings) = input::load(args.run.as_deref(), &args.select)?;
     super::warn(&warnings);
     let profile = &input.recorded.profile;
     let mut functions = Vec::new();

@@ -1,12 +1,15 @@
 //! One file per command: its arguments, and what it does.
 
+pub(crate) mod baseline;
 pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod lines;
 pub(crate) mod man;
+pub(crate) mod mark;
 pub(crate) mod report;
+pub(crate) mod runs;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -21,6 +24,9 @@ use crate::terminal::plain;
 /// Carries out what the command line says.
 pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
+        Command::Runs(args) => runs::execute(&args),
+        Command::Mark(args) => mark::execute(&args),
+        Command::Baseline(args) => baseline::execute(&args),
         Command::Report(args) => report::execute(&args),
         Command::Lines(args) => lines::execute(&args),
         Command::Diff(args) => diff::execute(&args),

@@ -7,7 +7,7 @@ use brimline_analysis::aggregate::{Attribution, Query, aggregate};
 use brimline_analysis::sizes::by_size;
 
 use crate::exit_code::ExitCode;
-use crate::input::{self, Input};
+use crate::input::{self, Input, SelectArgs};
 use crate::metric::Metric;
 use crate::refusal::usage;
 use crate::report::{Format, ReportInput, Rows, find, format_parser};
@@ -45,9 +45,9 @@ pub(crate) struct Args {
     /// Count memory at every frame of its stack, not at the innermost alone.
     #[arg(long)]
     pub(crate) cumulative: bool,
-    /// One process of the run [default: all, added up]
-    #[arg(long, value_name = "PID")]
-    pub(crate) process: Option<u32>,
+    /// Which store, which processes.
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
     /// Write to a file.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -65,7 +65,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         None => "table",
     };
     let format = find(name).ok_or_else(|| usage(format!("unknown format `{name}`"), "see `brimline report --help`"))?;
-    let (input, warnings) = input::load(args.run.as_deref(), args.process)?;
+    let (input, warnings) = input::load(args.run.as_deref(), &args.select)?;
     super::warn(&warnings);
     let mut out = super::output(args.output.as_deref())?;
     let filter = args.filter.filter();

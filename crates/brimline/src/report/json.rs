@@ -29,7 +29,7 @@ impl Report for Json {
             "peak_bytes": column(value::PEAK_BYTES),
             "total_bytes": column(value::TOTAL_BYTES),
             "total_count": column(value::TOTAL_COUNT),
-            "untracked_bytes": report.input.untracked_bytes,
+            "untracked_bytes": report.untracked_bytes(),
         });
         write!(
             out,

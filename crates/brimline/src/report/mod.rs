@@ -39,6 +39,14 @@ pub(crate) struct ReportInput<'a> {
     pub(crate) budget: Option<usize>,
 }
 
+impl ReportInput<'_> {
+    /// RSS beyond what is tracked, at the moment the metric is about.
+    pub(crate) fn untracked_bytes(&self) -> Option<i64> {
+        let untracked = self.input.untracked;
+        if self.metric == Metric::Peak { untracked.at_peak } else { untracked.at_end }
+    }
+}
+
 /// Rows of a report.
 #[derive(Debug)]
 pub(crate) enum Rows {

@@ -57,7 +57,7 @@ pub(super) fn heading(report: &ReportInput<'_>) -> Vec<String> {
         format!("peak {}", bytes(total(value::PEAK_BYTES))),
         format!("allocated {} in {} blocks", bytes(total(value::TOTAL_BYTES)), count(total(value::TOTAL_COUNT))),
     ];
-    numbers.extend(report.input.untracked_bytes.map(|untracked| format!("untracked {}", bytes(untracked))));
+    numbers.extend(report.untracked_bytes().map(|untracked| format!("untracked {}", bytes(untracked))));
     let open: i64 = processes.iter().map(|process| process.open_fds).sum();
     if open > 0 {
         numbers.push(format!("{} open files", count(open)));
