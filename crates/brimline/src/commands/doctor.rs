@@ -59,12 +59,11 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         if let Some(problem) = &platform {
             writeln!(out, "platform: {problem}")?;
         }
-        match &tracker {
-            Ok(path) => writeln!(out, "tracker: {}", plain(&path.display().to_string()))?,
-            Err(problem) => {
-                writeln!(out, "tracker: {}; set XDG_CACHE_HOME to a folder that can be written", plain(problem))?
-            }
-        }
+        let tracker = match &tracker {
+            Ok(path) => path.display().to_string(),
+            Err(problem) => format!("{problem}; set XDG_CACHE_HOME to a folder that can be written"),
+        };
+        writeln!(out, "tracker: {}", plain(&tracker))?;
         if interpreters.is_empty() {
             writeln!(
                 out,
