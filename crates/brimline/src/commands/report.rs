@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use brimline_analysis::aggregate::{Attribution, Query, aggregate};
+use brimline_analysis::aggregate::{Attribution, By, Query, aggregate};
 use brimline_analysis::sizes::by_size;
 
 use crate::exit_code::ExitCode;
@@ -80,9 +80,9 @@ fn answer<'a>(
     input: &'a Input,
     filter: &'a brimline_analysis::filter::Filter,
 ) -> anyhow::Result<ReportInput<'a>> {
+    let attribution = if args.cumulative { Attribution::Cumulative } else { Attribution::Own };
     let (rows, totals) = match args.by.aggregation() {
         Some(by) => {
-            let attribution = if args.cumulative { Attribution::Cumulative } else { Attribution::Own };
             let query = Query { by, attribution, filter, places: &input.places, column: args.metric.column() };
             let table = aggregate(&input.recorded.profile, query);
             (Rows::Places(table.rows), table.totals)
@@ -93,12 +93,17 @@ fn answer<'a>(
                 "leave out the filters, or report by line",
             ));
         }
-        None => (Rows::Sizes(by_size(&input.recorded.sizes)), input.recorded.profile.totals()),
+        None => {
+            let query =
+                Query { by: By::File, attribution, filter, places: &input.places, column: args.metric.column() };
+            (Rows::Sizes(by_size(&input.recorded.sizes)), aggregate(&input.recorded.profile, query).totals)
+        }
     };
     Ok(ReportInput {
         input,
         by: args.by,
         metric: args.metric,
+        attribution,
         rows,
         totals,
         filter,
