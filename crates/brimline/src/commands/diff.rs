@@ -20,12 +20,12 @@ use crate::view::{FilterArgs, RowKind};
 
 const DEFAULT_TOP: usize = 20;
 
-/// Examples:
-///   brimline diff latest~1 latest                what holds more than in the run before
-///   brimline diff web@warm web@end               two snapshots of one run
-///   brimline diff before after --by file --top 15
+/// Arguments.
 #[derive(clap::Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:
+  brimline diff latest~1 latest                what holds more than in the run before
+  brimline diff web@warm web@end               two snapshots of one run
+  brimline diff before after --by file --top 15")]
 pub(crate) struct Args {
     /// The earlier run, snapshot or file.
     pub(crate) before: String,
@@ -97,7 +97,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         difference.write_table(&mut out)?;
     }
     out.flush()?;
-    Ok(ExitCode::FINE)
+    Ok(if before.exit_code == ExitCode::FINE { after.exit_code } else { before.exit_code })
 }
 
 impl Difference<'_> {

@@ -40,7 +40,7 @@ struct Interpreter {
 /// Carries the command out. No usable interpreter is an incomplete answer.
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let paths = if args.interpreters.is_empty() { on_path() } else { args.interpreters.clone() };
-    let interpreters: Vec<_> = paths.into_iter().map(look).collect();
+    let interpreters: Vec<_> = paths.into_iter().filter_map(look).collect();
     let platform = platform_problem();
     let tracker = tracker_library::installed();
     let ready = platform.is_none() && tracker.is_ok() && interpreters.iter().any(|found| found.problem.is_none());
@@ -117,15 +117,17 @@ fn is_interpreter(path: &Path) -> bool {
     version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && !version.starts_with('2') && path.is_file()
 }
 
-fn look(path: PathBuf) -> Interpreter {
+/// What `path` is good for; `None` for a shim of pyenv whose version is not chosen here.
+fn look(path: PathBuf) -> Option<Interpreter> {
     let answer = match ask(&path) {
         Ok(answer) => answer,
-        Err(problem) => return Interpreter { path, version: None, problem: Some(problem) },
+        Err(Silence::NotChosen) => return None,
+        Err(Silence::Problem(problem)) => return Some(Interpreter { path, version: None, problem: Some(problem) }),
     };
     let words: Vec<_> = answer.split_whitespace().collect();
     let [implementation, version, without_gil, libc] = words[..] else {
         let problem = Some("gave no answer that is understood; is it a Python 3?".to_owned());
-        return Interpreter { path, version: None, problem };
+        return Some(Interpreter { path, version: None, problem });
     };
     let problem = if implementation != "CPython" {
         Some(format!("{implementation} cannot be recorded yet, CPython 3.11 can; its process series is recorded"))
@@ -138,18 +140,26 @@ fn look(path: PathBuf) -> Interpreter {
     } else {
         None
     };
-    Interpreter { path, version: Some(version.to_owned()), problem }
+    Some(Interpreter { path, version: Some(version.to_owned()), problem })
+}
+
+/// Why an interpreter gave no answer.
+enum Silence {
+    /// A shim that stands for no interpreter here.
+    NotChosen,
+    /// In words.
+    Problem(String),
 }
 
 /// Runs the question; an interpreter that hangs is ended.
-fn ask(path: &Path) -> Result<String, String> {
+fn ask(path: &Path) -> Result<String, Silence> {
     let mut child = Command::new(path)
         .args(["-I", "-S", "-c", QUESTION])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|error| format!("cannot be started: {error}"))?;
+        .map_err(|error| Silence::Problem(format!("cannot be started: {error}")))?;
     let start = Instant::now();
     loop {
         match child.try_wait() {
@@ -159,14 +169,18 @@ fn ask(path: &Path) -> Result<String, String> {
                 // It may have ended meanwhile; either way nothing is left to wait for.
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(format!("did not answer within {} s", PATIENCE.as_secs()));
+                return Err(Silence::Problem(format!("did not answer within {} s", PATIENCE.as_secs())));
             }
-            Err(error) => return Err(format!("cannot be waited for: {error}")),
+            Err(error) => return Err(Silence::Problem(format!("cannot be waited for: {error}"))),
         }
     }
-    let output = child.wait_with_output().map_err(|error| format!("cannot be read: {error}"))?;
+    let output = child.wait_with_output().map_err(|error| Silence::Problem(format!("cannot be read: {error}")))?;
+    let is_shim = path.parent().is_some_and(|folder| folder.ends_with("shims"));
+    if is_shim && output.status.code() == Some(127) {
+        return Err(Silence::NotChosen);
+    }
     if !output.status.success() {
-        return Err(format!("failed with {}; pyenv names a version that is not chosen here so", output.status));
+        return Err(Silence::Problem(format!("failed with {}", output.status)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -9,11 +9,11 @@ use serde_json::json;
 use crate::exit_code::ExitCode;
 use crate::stores::{name, open, resolve_run};
 
-/// Examples:
-///   brimline mark warm           the latest run is warm now
-///   brimline mark web load
+/// Arguments.
 #[derive(clap::Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:
+  brimline mark warm           the latest run is warm now
+  brimline mark web load")]
 pub(crate) struct Args {
     /// The run, if not the latest, and the mark's name.
     #[arg(num_args = 1..=2, required = true, value_names = ["RUN", "NAME"])]

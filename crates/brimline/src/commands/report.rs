@@ -13,14 +13,14 @@ use crate::refusal::usage;
 use crate::report::{Format, ReportInput, Rows, find, format_parser};
 use crate::view::{FilterArgs, RowKind};
 
-/// Examples:
-///   brimline report                                latest run, lines by live bytes
-///   brimline report --by file --metric peak       which files made the peak
-///   brimline report web --project-only --top 50   your own lines only
-///   brimline report --format flame -o memory.svg  flame graph for a browser
-///   brimline report --kind fd --metric count      which lines opened files that are still open
+/// Arguments.
 #[derive(clap::Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:
+  brimline report                                latest run, lines by live bytes
+  brimline report --by file --metric peak       which files made the peak
+  brimline report web --project-only --top 50   your own lines only
+  brimline report --format flame -o memory.svg  flame graph for a browser
+  brimline report --kind fd --metric count      which lines opened files that are still open")]
 pub(crate) struct Args {
     /// The run or file [default: the latest run]
     pub(crate) run: Option<String>,
@@ -72,7 +72,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let report = answer(args, &input, &filter)?;
     format.0.render(&report, &mut out)?;
     out.flush()?;
-    Ok(ExitCode::FINE)
+    Ok(input.exit_code)
 }
 
 fn answer<'a>(
