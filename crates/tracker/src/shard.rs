@@ -88,6 +88,8 @@ pub(crate) struct Shard {
     pub(crate) farewells: u32,
     steps: Map<Step, u32>,
     others: Map<u64, u32>,
+    /// The node looked up last.
+    last_node: u32,
     nodes: core::ops::Range<u32>,
     records: core::ops::Range<u32>,
     other_record: u32,
@@ -115,6 +117,7 @@ impl Shard {
             farewells: 0,
             steps: Map::new(),
             others: Map::new(),
+            last_node: 0,
             nodes: 0..0,
             records: 0..0,
             other_record: 0,
@@ -152,11 +155,24 @@ impl Shard {
     /// The node below `parent`; `None` when the tables are full.
     #[inline]
     pub(crate) fn child(&mut self, parent: u32, code: u32, instruction: u32) -> Option<u32> {
-        let step = Step { parent, code, instruction };
-        if let Some(node) = self.steps.get(step) {
-            return Some(node);
+        // Programs do again what they did before: the stack seen next is often the one first seen after the last. That
+        // row is in the cache, the hash table's would not be.
+        let guess = self.last_node.wrapping_add(1);
+        if guess < self.nodes.end {
+            // SAFETY: rows below the end of the last handful taken are mapped.
+            let row = unsafe { *recording::node(guess) };
+            if row.parent == parent && row.code == code && row.instruction == instruction {
+                self.last_node = guess;
+                return Some(guess);
+            }
         }
-        self.add_child(step)
+        let step = Step { parent, code, instruction };
+        let node = match self.steps.get(step) {
+            Some(node) => node,
+            None => self.add_child(step)?,
+        };
+        self.last_node = node;
+        Some(node)
     }
 
     #[cold]
