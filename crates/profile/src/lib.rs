@@ -5,7 +5,9 @@
 //! encoders take writers.
 #![deny(missing_docs)]
 
+pub mod formats;
 mod interner;
+mod merge;
 mod model;
 
 pub use interner::{StringId, StringTable};
