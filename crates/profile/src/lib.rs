@@ -5,8 +5,11 @@
 //! encoders take writers.
 #![deny(missing_docs)]
 
+pub mod formats;
 mod interner;
+mod merge;
 mod model;
+pub mod series;
 
 pub use interner::{StringId, StringTable};
 pub use model::{

@@ -148,6 +148,11 @@ impl Profile {
         self.samples.iter().copied().zip(self.values.chunks_exact(width))
     }
 
+    /// All label sets.
+    pub fn label_sets(&self) -> impl Iterator<Item = LabelSetId> + use<> {
+        (0..self.label_sets.len() as u32).map(LabelSetId)
+    }
+
     /// Labels of a set as (key, value) pairs.
     pub fn labels(&self, set: LabelSetId) -> impl Iterator<Item = (&str, &str)> {
         self.label_sets[set.0 as usize].iter().map(|&(key, value)| (self.strings.get(key), self.strings.get(value)))
@@ -226,6 +231,11 @@ impl ProfileBuilder {
             label_set_ids: HashMap::from([(Vec::new(), LabelSetId(0))]),
             sample_rows: HashMap::new(),
         }
+    }
+
+    /// Number of value columns.
+    pub fn columns(&self) -> usize {
+        self.profile.value_types.len()
     }
 
     /// Id of a string.

@@ -193,8 +193,10 @@ pub struct Record {
     pub epoch: u64,
     /// The node counted.
     pub node: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Row of [`Thread`] of the one thread that writes this record.
+    pub owner: u16,
+    /// 0 for Python's allocators, else the low byte of the node's `…_LEAF` code.
+    pub kind: u16,
 }
 
 /// A code object.
@@ -254,8 +256,12 @@ pub struct Thread {
     pub name: [u8; 64],
     /// By size class.
     pub sizes: [SizeClass; SIZE_CLASSES],
+    /// Bytes of Python objects of at most 512 bytes (served from arenas) ever allocated by this thread.
+    pub small_allocated_bytes: u64,
+    /// Bytes of such objects freed by this thread, whoever allocated them.
+    pub small_freed_bytes: u64,
     /// Zero; makes the row a divisor of [`EXTENT_ALIGNMENT`], so that none straddles two extents.
-    pub reserved: [u8; 688],
+    pub reserved: [u8; 672],
 }
 
 const _: () = {

@@ -236,7 +236,8 @@ impl<'a> Recording<'a> {
             peak_count: u64_at(row, offset_of!(Record, peak_count)) as i64,
             epoch: u64_at(row, offset_of!(Record, epoch)),
             node: u32_at(row, offset_of!(Record, node)),
-            reserved: 0,
+            owner: u32_at(row, offset_of!(Record, owner)) as u16,
+            kind: (u32_at(row, offset_of!(Record, owner)) >> 16) as u16,
         };
         (record.node != 0).then_some(record)
     }

@@ -1,0 +1,222 @@
+//! Which samples count.
+
+use brimline_profile::formats::UNCOUNTED_KINDS;
+use brimline_profile::{FrameId, Profile, Sample, StackId};
+
+use crate::places::Places;
+
+/// What the user wants to see. The default keeps all allocated memory, and leaves out mapped files and descriptors.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Keep only places that match one of these; all when empty.
+    pub include: Vec<Pattern>,
+    /// Leave out places that match one of these.
+    pub exclude: Vec<Pattern>,
+    /// Names of threads to keep; all when empty.
+    pub threads: Vec<Pattern>,
+    /// Kinds of memory to keep; when empty, all that is allocated memory.
+    pub kinds: Vec<String>,
+    /// Attribute to the innermost frame in the project's own files and leave out what has none.
+    pub ownership: Ownership,
+}
+
+/// Whose frames memory is attributed to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ownership {
+    /// The innermost frame, whosever it is.
+    #[default]
+    Anyone,
+    /// The innermost frame of the project.
+    Project,
+}
+
+/// A pattern over functions, files and modules: `*` stands for any text, `?` for one character.
+///
+/// Without a wildcard it matches a function's full or last name, a module with all below it, and any part of a path
+/// that is whole folders and files (`app/models.py`, `pandas/core`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    text: String,
+}
+
+impl Pattern {
+    /// A pattern as the user wrote it.
+    pub fn new(text: &str) -> Self {
+        Self { text: text.to_owned() }
+    }
+
+    /// Whether it matches a function with its file and module.
+    pub fn matches(&self, function: &str, file: &str, module: Option<&str>) -> bool {
+        if self.has_wildcard() {
+            return [function, file, module.unwrap_or("")].iter().any(|text| self.matches_text(text))
+                || self.matches_text(file.trim_start_matches('/'));
+        }
+        let text = &*self.text;
+        let last_name = function.rsplit('.').next().unwrap_or(function);
+        let in_module = module
+            .and_then(|name| name.strip_prefix(text))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let in_path = file.match_indices(text).any(|(at, _)| {
+            let (before, after) = (&file[..at], &file[at + text.len()..]);
+            (before.is_empty() || before.ends_with('/') || text.starts_with('/'))
+                && (after.is_empty() || after.starts_with('/') || text.ends_with('/'))
+        });
+        !text.is_empty() && (function == text || last_name == text || in_module || in_path)
+    }
+
+    /// Whether it matches a plain name, such as a thread's, as a whole.
+    pub fn matches_text(&self, text: &str) -> bool {
+        let (pattern, text): (Vec<char>, Vec<char>) = (self.text.chars().collect(), text.chars().collect());
+        let (mut p, mut t) = (0, 0);
+        // Where to resume after the last `*`: the pattern behind it, and the text it has swallowed so far.
+        let mut resume: Option<(usize, usize)> = None;
+        while t < text.len() {
+            match pattern.get(p) {
+                Some('*') => {
+                    resume = Some((p + 1, t));
+                    p += 1;
+                }
+                Some(&c) if c == '?' || c == text[t] => {
+                    p += 1;
+                    t += 1;
+                }
+                _ => match resume {
+                    Some((after, swallowed)) => {
+                        resume = Some((after, swallowed + 1));
+                        (p, t) = (after, swallowed + 1);
+                    }
+                    None => return false,
+                },
+            }
+        }
+        pattern[p..].iter().all(|&c| c == '*')
+    }
+
+    fn has_wildcard(&self) -> bool {
+        self.text.contains(['*', '?'])
+    }
+}
+
+/// A filter applied to the tables of one profile.
+#[derive(Debug)]
+pub struct Selection<'p> {
+    profile: &'p Profile,
+    label_sets: Vec<bool>,
+    /// By function: matches include and exclude.
+    functions: Vec<bool>,
+    /// By function: may be attributed to.
+    owners: Vec<bool>,
+    narrows: bool,
+}
+
+impl Filter {
+    /// Decides once for every function and label set of `profile`.
+    pub fn select<'p>(&self, profile: &'p Profile, places: &Places) -> Selection<'p> {
+        let label_sets = profile.label_sets().map(|set| {
+            let thread = profile.label(set, "thread").unwrap_or("");
+            let kind = profile.label(set, "kind").unwrap_or("");
+            let kind_kept = if self.kinds.is_empty() {
+                !UNCOUNTED_KINDS.contains(&kind)
+            } else {
+                self.kinds.iter().any(|wanted| wanted == kind)
+            };
+            kind_kept && (self.threads.is_empty() || self.threads.iter().any(|name| name.matches_text(thread)))
+        });
+        let named = |function: &brimline_profile::Function| {
+            let (name, file) = (profile.strings.get(function.name), profile.strings.get(function.file));
+            let module = places.module(file);
+            let any = |patterns: &[Pattern]| patterns.iter().any(|p| p.matches(name, file, module.as_deref()));
+            (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
+        };
+        let narrows = !self.include.is_empty() || !self.exclude.is_empty();
+        let owned = |function: &brimline_profile::Function| match self.ownership {
+            Ownership::Anyone => true,
+            Ownership::Project => places.is_own(profile.strings.get(function.file)),
+        };
+        Selection {
+            profile,
+            label_sets: label_sets.collect(),
+            functions: if narrows { profile.functions.iter().map(named).collect() } else { Vec::new() },
+            owners: profile.functions.iter().map(owned).collect(),
+            narrows,
+        }
+    }
+}
+
+/// Where a sample is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attributed {
+    /// Not at all: filtered out.
+    Nowhere,
+    /// It has no frame.
+    NoFrame,
+    /// At this frame.
+    Frame(FrameId),
+}
+
+impl Selection<'_> {
+    /// Whether the sample's thread and kind are wanted.
+    pub fn keeps_labels(&self, sample: Sample) -> bool {
+        self.label_sets[sample.labels.0 as usize]
+    }
+
+    /// Whether memory may be attributed to this frame.
+    pub fn keeps_frame(&self, frame: FrameId) -> bool {
+        let function = self.profile.frames[frame.0 as usize].function.0 as usize;
+        self.owners[function] && (!self.narrows || self.functions[function])
+    }
+
+    /// The frame that a sample's own memory belongs to.
+    pub fn attribute(&self, sample: Sample) -> Attributed {
+        if !self.keeps_labels(sample) {
+            return Attributed::Nowhere;
+        }
+        if sample.stack == StackId::ROOT {
+            return if self.narrows { Attributed::Nowhere } else { Attributed::NoFrame };
+        }
+        let owner = self
+            .profile
+            .frames_of(sample.stack)
+            .find(|frame| self.owners[self.profile.frames[frame.0 as usize].function.0 as usize]);
+        match owner {
+            Some(frame) if self.keeps_frame(frame) => Attributed::Frame(frame),
+            _ => Attributed::Nowhere,
+        }
+    }
+
+    /// Whether any frame of the sample's stack is wanted; for views of whole stacks.
+    pub fn keeps_stack(&self, sample: Sample) -> bool {
+        if !self.keeps_labels(sample) {
+            return false;
+        }
+        let frameless = sample.stack == StackId::ROOT && !self.narrows;
+        frameless || self.profile.frames_of(sample.stack).any(|frame| self.keeps_frame(frame))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_names_modules_and_whole_path_parts() {
+        let matches = |pattern: &str| {
+            Pattern::new(pattern).matches("Session.load", "/srv/shop/app/models.py", Some("shop.app.models"))
+        };
+        for yes in
+            ["Session.load", "load", "shop", "shop.app", "app/models.py", "models.py", "*.load", "*/app/*", "S*d"]
+        {
+            assert!(matches(yes), "{yes}");
+        }
+        for no in ["loa", "sho", "pp/models.py", "models", "x*", "", "app.models"] {
+            assert!(!matches(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn wildcards_backtrack() {
+        assert!(Pattern::new("a*b*c").matches_text("axxbyybzzc"));
+        assert!(!Pattern::new("a*b*c").matches_text("axxbyyb"));
+        assert!(Pattern::new("Thread-?").matches_text("Thread-7"));
+    }
+}

@@ -1,0 +1,105 @@
+//! Which project and module a file belongs to, from its path alone.
+
+/// The project that paths are told relative to.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    project: Option<String>,
+}
+
+/// Folders below which a path is a module path; the last one in a path counts.
+const PACKAGE_ROOTS: [&str; 2] = ["site-packages", "dist-packages"];
+
+impl Places {
+    /// `project` is the absolute path of the project's folder, `None` when there is none.
+    pub fn new(project: Option<&str>) -> Self {
+        let project = project.map(|path| path.trim_end_matches('/').to_owned()).filter(|path| !path.is_empty());
+        Self { project }
+    }
+
+    /// `file` relative to the project; `None` when it lies elsewhere or is no file.
+    pub fn path<'f>(&self, file: &'f str) -> Option<&'f str> {
+        if file.is_empty() || file.starts_with('<') {
+            return None;
+        }
+        if !file.starts_with('/') {
+            let inside = file.strip_prefix("./").unwrap_or(file);
+            return (!inside.starts_with("../")).then_some(inside);
+        }
+        file.strip_prefix(self.project.as_deref()?)?.strip_prefix('/')
+    }
+
+    /// Whether `file` is the project's own: inside it, and not in an installed package or the standard library.
+    pub fn is_own(&self, file: &str) -> bool {
+        self.path(file).is_some_and(|path| library_path(path).is_none())
+    }
+
+    /// Dotted module of a source file: `requests.models`, `json.decoder`, `app.views`; packages without `__init__`.
+    /// `None` where the path tells none, as for `<string>`.
+    pub fn module(&self, file: &str) -> Option<String> {
+        if let Some(frozen) = file.strip_prefix("<frozen ") {
+            return frozen.strip_suffix('>').map(str::to_owned);
+        }
+        if file.is_empty() || file.starts_with('<') {
+            return None;
+        }
+        let name = file.rsplit('/').next().unwrap_or(file);
+        let path = library_path(file).or_else(|| self.path(file)).unwrap_or(name);
+        let path = path.strip_suffix(".py").unwrap_or(path);
+        let path = path.strip_suffix("/__init__").unwrap_or(path);
+        Some(path.trim_matches('/').replace('/', "."))
+    }
+}
+
+/// The part of `file` below `site-packages` or below the standard library's `pythonX.Y`.
+fn library_path(file: &str) -> Option<&str> {
+    let mut rest = file;
+    let mut found = None;
+    while let Some((folder, below)) = rest.split_once('/') {
+        let library = PACKAGE_ROOTS.contains(&folder)
+            || folder.strip_prefix("python").is_some_and(|version| {
+                let (major, minor) = version.split_once('.').unwrap_or(("", ""));
+                !major.is_empty() && [major, minor].iter().all(|part| part.bytes().all(|b| b.is_ascii_digit()))
+            });
+        if library {
+            found = Some(below);
+        }
+        rest = below;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_follow_the_roots_of_packages_standard_library_and_project() {
+        let places = Places::new(Some("/home/ann/shop/"));
+        for (file, module) in [
+            ("/home/ann/shop/app/models.py", Some("app.models")),
+            ("/home/ann/shop/app/__init__.py", Some("app")),
+            ("/home/ann/shop/.venv/lib/python3.11/site-packages/requests/models.py", Some("requests.models")),
+            ("/usr/lib/python3/dist-packages/yaml/__init__.py", Some("yaml")),
+            ("/usr/lib/python3.11/json/decoder.py", Some("json.decoder")),
+            ("/usr/lib/python3.11/os.py", Some("os")),
+            ("/opt/tool.py", Some("tool")),
+            ("app.py", Some("app")),
+            ("<frozen importlib._bootstrap>", Some("importlib._bootstrap")),
+            ("<string>", None),
+            ("", None),
+        ] {
+            assert_eq!(places.module(file).as_deref(), module, "{file}");
+        }
+    }
+
+    #[test]
+    fn own_files_exclude_a_virtual_environment_inside_the_project() {
+        let places = Places::new(Some("/home/ann/shop"));
+        assert!(places.is_own("/home/ann/shop/app.py"));
+        assert!(!places.is_own("/home/ann/shop/.venv/lib/python3.11/site-packages/six.py"));
+        assert!(!places.is_own("/home/ann/shopping/app.py"));
+        assert!(!places.is_own("<string>"));
+        assert_eq!(places.path("/home/ann/shop/a/b.py"), Some("a/b.py"));
+        assert_eq!(Places::new(None).path("/x/y.py"), None);
+    }
+}

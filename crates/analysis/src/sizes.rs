@@ -1,0 +1,49 @@
+//! Allocations by size class.
+
+use brimline_profile::formats::recording::SizeClass;
+
+/// One size class with something in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SizeRow {
+    /// Smallest block of the class, in bytes.
+    pub min_bytes: u64,
+    /// Largest block of the class.
+    pub max_bytes: u64,
+    /// Bytes live at the end.
+    pub live_bytes: i64,
+    /// Blocks live at the end.
+    pub live_count: i64,
+    /// Bytes ever allocated.
+    pub total_bytes: u64,
+    /// Blocks ever allocated.
+    pub total_count: u64,
+}
+
+/// The classes in use, smallest blocks first. What was allocated and freed in different classes (a block resized in
+/// place) is counted as the tracker saw it: allocated in the one, freed from the other.
+pub fn by_size(classes: &[SizeClass]) -> Vec<SizeRow> {
+    let row = |(class, counts): (usize, &SizeClass)| SizeRow {
+        min_bytes: if class == 0 { 0 } else { (1_u64 << (class - 1).min(62)) + 1 },
+        max_bytes: 1 << class.min(62),
+        live_bytes: counts.total_bytes.wrapping_sub(counts.freed_bytes) as i64,
+        live_count: counts.total_count.wrapping_sub(counts.freed_count) as i64,
+        total_bytes: counts.total_bytes,
+        total_count: counts.total_count,
+    };
+    classes.iter().enumerate().filter(|(_, counts)| counts.total_count > 0 || counts.freed_count > 0).map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_holds_blocks_above_the_one_before_it() {
+        let mut classes = [SizeClass::default(); 5];
+        classes[4] = SizeClass { total_bytes: 30, total_count: 2, freed_bytes: 14, freed_count: 1 };
+        let rows = by_size(&classes);
+        assert_eq!(rows.len(), 1);
+        assert_eq!((rows[0].min_bytes, rows[0].max_bytes), (9, 16));
+        assert_eq!((rows[0].live_bytes, rows[0].live_count), (16, 1));
+    }
+}

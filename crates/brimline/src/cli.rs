@@ -1,0 +1,42 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{baseline, completions, diff, doctor, export, lines, man, mark, report, runs};
+
+/// Finds memory problems in programs: record one, see which lines hold the memory, compare two runs.
+///
+/// A RUN is a run's id or the start of it, its name, a baseline's name, `latest~N`, RUN@MARK for a snapshot in it, or a
+/// recording's file. Data goes to standard output, everything else to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "brimline", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands, in the order of the help text.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// What has been recorded
+    Runs(runs::Args),
+    /// Name this moment in a run
+    Mark(mark::Args),
+    /// Name a run that later ones are compared with
+    Baseline(baseline::Args),
+    /// Which lines, functions, files hold, held or allocated how much
+    Report(report::Args),
+    /// The line-by-line table of a function, callees included
+    Lines(lines::Args),
+    /// What grew between two runs, snapshots or files
+    Diff(diff::Args),
+    /// Write a run for other tools
+    Export(export::Args),
+    /// What is installed, what is missing and how to get it
+    Doctor(doctor::Args),
+    /// Shell completions
+    Completions(completions::Args),
+    /// The manual pages
+    Man(man::Args),
+}

@@ -1,0 +1,197 @@
+//! `brimline diff`: what grew between two runs, snapshots or files.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use brimline_analysis::aggregate::{Attribution, Query};
+use brimline_analysis::diff::{AFTER_BYTES, Change, Direction, changes, pair};
+use brimline_analysis::places::Places;
+use brimline_profile::Profile;
+use serde_json::json;
+
+use crate::exit_code::ExitCode;
+use crate::input::{self, Input, SelectArgs};
+use crate::metric::Metric;
+use crate::quantity::{bytes, count, delta_bytes, delta_count};
+use crate::refusal::usage;
+use crate::site::Site;
+use crate::terminal::{clip, plain, wants_colour};
+use crate::view::{FilterArgs, RowKind};
+
+const DEFAULT_TOP: usize = 20;
+
+/// Examples:
+///   brimline diff latest~1 latest                what holds more than in the run before
+///   brimline diff web@warm web@end               two snapshots of one run
+///   brimline diff before after --by file --top 15
+#[derive(clap::Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// The earlier run, snapshot or file.
+    pub(crate) before: String,
+    /// The later one.
+    pub(crate) after: String,
+    /// What a row stands for.
+    #[arg(long, value_enum, default_value = "line")]
+    pub(crate) by: RowKind,
+    /// What is compared.
+    #[arg(long, value_enum, default_value = "live")]
+    pub(crate) metric: Metric,
+    /// Show what shrank and what is gone too.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// JSON, all rows unless --top.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Most rows to show.
+    #[arg(long, value_name = "N")]
+    pub(crate) top: Option<usize>,
+    /// Count memory at every frame of its stack, not at the innermost alone.
+    #[arg(long)]
+    pub(crate) cumulative: bool,
+    /// Which store, which processes.
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    /// Write to a file.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Which memory counts.
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+/// A difference, ready to be written.
+struct Difference<'a> {
+    args: &'a Args,
+    before: &'a Input,
+    after: &'a Input,
+    pair: Profile,
+    changes: Vec<Change>,
+    totals: [i64; 4],
+}
+
+/// Carries the command out.
+pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
+    let Some(by) = args.by.aggregation() else {
+        return Err(usage("expected rows that both sides have, found --by size", "compare by line, file or module"));
+    };
+    let (before, warnings) = input::load(Some(&args.before), &args.select)?;
+    super::warn(&warnings);
+    let (after, warnings) = input::load(Some(&args.after), &args.select)?;
+    super::warn(&warnings);
+    let mut out = super::output(args.output.as_deref())?;
+    let (bytes, count) = args.metric.pair();
+    let pair = pair((&before.recorded.profile, bytes, count), (&after.recorded.profile, bytes, count));
+    let filter = args.filter.filter();
+    let attribution = if args.cumulative { Attribution::Cumulative } else { Attribution::Own };
+    let query = Query { by, attribution, filter: &filter, places: &after.places, column: AFTER_BYTES };
+    let direction = if args.all { Direction::Both } else { Direction::Growth };
+    let (mut changes, totals) = changes(&pair, query, direction);
+    if args.metric == Metric::Count {
+        changes.sort_by_key(|change| std::cmp::Reverse((change.delta_count(), change.delta_bytes())));
+    }
+    let difference = Difference { args, before: &before, after: &after, pair, changes, totals };
+    if args.json {
+        difference.write_json(&mut out)?;
+    } else {
+        difference.write_table(&mut out)?;
+    }
+    out.flush()?;
+    Ok(ExitCode::FINE)
+}
+
+impl Difference<'_> {
+    fn places(&self) -> &Places {
+        &self.after.places
+    }
+
+    fn write_json(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let [before_bytes, before_count, after_bytes, after_count] = self.totals;
+        let totals = json!({
+            "before_bytes": before_bytes, "after_bytes": after_bytes, "delta_bytes": after_bytes - before_bytes,
+            "before_count": before_count, "after_count": after_count, "delta_count": after_count - before_count,
+        });
+        let rows: Vec<_> = self
+            .changes
+            .iter()
+            .take(self.args.top.unwrap_or(usize::MAX))
+            .map(|change| {
+                let site = Site::of(&self.pair, self.places(), &change.place);
+                let mut row = site.to_json();
+                if let Some(stack) = site.stack {
+                    let frames = self.pair.frames_of(stack).map(|frame| {
+                        let site = Site::of_frame(&self.pair, self.places(), frame);
+                        json!({ "file": site.file, "line": site.line, "function": site.function })
+                    });
+                    row.insert("frames".into(), frames.collect());
+                }
+                for (name, value) in [
+                    ("before_bytes", change.before_bytes),
+                    ("after_bytes", change.after_bytes),
+                    ("delta_bytes", change.delta_bytes()),
+                    ("before_count", change.before_count),
+                    ("after_count", change.after_count),
+                    ("delta_count", change.delta_count()),
+                ] {
+                    row.insert(name.into(), json!(value));
+                }
+                row.insert("state".into(), json!(change.state.name()));
+                row
+            })
+            .collect();
+        let answer = json!({
+            "schema": "brimline.diff/1", "before": self.before.name, "after": self.after.name,
+            "by": self.args.by.name(), "metric": self.args.metric.name(), "totals": totals, "rows": rows,
+        });
+        writeln!(out, "{answer}")?;
+        Ok(())
+    }
+
+    fn write_table(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let [before_bytes, before_count, after_bytes, after_count] = self.totals;
+        let name = if self.args.metric == Metric::Count { "live" } else { self.args.metric.name() };
+        writeln!(
+            out,
+            "{name} {} → {} ({}), blocks {} → {} ({})\n",
+            bytes(before_bytes),
+            bytes(after_bytes),
+            delta_bytes(after_bytes.saturating_sub(before_bytes)),
+            count(before_count),
+            count(after_count),
+            delta_count(after_count.saturating_sub(before_count)),
+        )?;
+        if self.changes.is_empty() {
+            writeln!(out, "{}", if self.args.all { "no difference" } else { "nothing grew" })?;
+            return Ok(());
+        }
+        let shown = &self.changes[..self.changes.len().min(self.args.top.unwrap_or(DEFAULT_TOP))];
+        let (bold, dim, reset) = if wants_colour() { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
+        let sites: Vec<Site> = shown.iter().map(|change| Site::of(&self.pair, self.places(), &change.place)).collect();
+        let labels: Vec<String> = sites.iter().map(|site| plain(&site.label()).into_owned()).collect();
+        let place_width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(5).max(5);
+        writeln!(
+            out,
+            "{bold}{:>10}  {:>10}  {:>10}  {:>10}  {:<6}  {:<place_width$}  source{reset}",
+            "growth", "before", "after", "blocks", "state", "place"
+        )?;
+        for ((change, site), label) in shown.iter().zip(&sites).zip(&labels) {
+            let text = site.file.as_deref().zip(site.line).and_then(|(file, line)| self.after.source.line(file, line));
+            let text = text.as_deref().map(plain).unwrap_or_default();
+            let line = format!(
+                "{:>10}  {:>10}  {:>10}  {:>10}  {:<6}  {label:<place_width$}  {dim}{}{reset}",
+                delta_bytes(change.delta_bytes()),
+                bytes(change.before_bytes),
+                bytes(change.after_bytes),
+                delta_count(change.delta_count()),
+                change.state.name(),
+                clip(&text, 60),
+            );
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        if self.changes.len() > shown.len() {
+            let more = (self.changes.len() - shown.len()) as i64;
+            writeln!(out, "{} more rows (--top N shows more, --json all)", count(more))?;
+        }
+        Ok(())
+    }
+}

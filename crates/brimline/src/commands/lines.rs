@@ -1,0 +1,184 @@
+//! `brimline lines`: what each line of a function costs, its callees included.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use brimline_analysis::lines::{FunctionLines, LineRow, find_functions, lines};
+use brimline_profile::value;
+use serde_json::json;
+
+use crate::exit_code::ExitCode;
+use crate::input::{self, Input, SelectArgs};
+use crate::quantity::{bytes, count};
+use crate::refusal::usage;
+use crate::terminal::{clip, plain, width};
+use crate::view::FilterArgs;
+
+/// Examples:
+///   brimline lines load                        any function of that name, latest run
+///   brimline lines app.models:Session.load     one method
+///   brimline lines app/views.py --run web      every function of a file
+#[derive(clap::Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// Functions: a name (`load`, `Session.load`), `module:function`, `file.py`, `file.py:function`; `*` stands for any text.
+    #[arg(required = true, value_name = "FUNCTION")]
+    pub(crate) functions: Vec<String>,
+    /// The run or file [default: the latest run]
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// JSON, all lines with something on them.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Which store, which processes.
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    /// Write to a file.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Which memory counts.
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+/// Carries the command out.
+pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
+    let (input, warnings) = input::load(args.run.as_deref(), &args.select)?;
+    super::warn(&warnings);
+    let profile = &input.recorded.profile;
+    let mut functions = Vec::new();
+    for name in &args.functions {
+        let found = find_functions(profile, name, &input.places);
+        if found.is_empty() {
+            return Err(unknown(name, &input));
+        }
+        functions.extend(found.into_iter().filter(|function| !functions.contains(function)).collect::<Vec<_>>());
+    }
+    let mut tables = lines(profile, &functions, &args.filter.filter(), &input.places);
+    tables.retain(|table| !table.rows.is_empty());
+    tables.sort_by_key(|table| std::cmp::Reverse(table.totals[value::TOTAL_BYTES]));
+    let mut out = super::output(args.output.as_deref())?;
+    if args.json {
+        write_json(&input, &tables, &mut out)?;
+    } else {
+        write_tables(&input, &tables, &mut out)?;
+    }
+    out.flush()?;
+    Ok(ExitCode::FINE)
+}
+
+/// The error for a name nobody allocated under, with the names that come close.
+fn unknown(name: &str, input: &Input) -> anyhow::Error {
+    let profile = &input.recorded.profile;
+    let last = name.rsplit(['.', ':']).next().unwrap_or(name).to_lowercase();
+    let mut close: Vec<&str> = profile
+        .functions
+        .iter()
+        .map(|function| profile.strings.get(function.name))
+        .filter(|known| !last.is_empty() && known.to_lowercase().contains(&last))
+        .collect();
+    close.sort_unstable();
+    close.dedup();
+    close.truncate(8);
+    let hint = if close.is_empty() {
+        "`brimline report --by function` lists the functions that allocated; one that allocated nothing has no table"
+            .to_owned()
+    } else {
+        format!("functions with similar names: {}", close.join(", "))
+    };
+    usage(format!("expected a function in `{}`, found none called `{name}` that allocated", input.name), hint)
+}
+
+fn write_json(input: &Input, tables: &[FunctionLines], out: &mut dyn Write) -> anyhow::Result<()> {
+    let row = |row: &LineRow| {
+        json!({
+            "line": (row.line > 0).then_some(row.line),
+            "live_bytes": row.inclusive[value::LIVE_BYTES], "live_count": row.inclusive[value::LIVE_COUNT],
+            "peak_bytes": row.inclusive[value::PEAK_BYTES],
+            "total_bytes": row.inclusive[value::TOTAL_BYTES], "total_count": row.inclusive[value::TOTAL_COUNT],
+            "own_live_bytes": row.own[value::LIVE_BYTES], "own_peak_bytes": row.own[value::PEAK_BYTES],
+            "own_total_bytes": row.own[value::TOTAL_BYTES], "own_total_count": row.own[value::TOTAL_COUNT],
+        })
+    };
+    let functions: Vec<_> = tables
+        .iter()
+        .map(|table| {
+            let profile = &input.recorded.profile;
+            let function = profile.functions[table.function.0 as usize];
+            let file = profile.strings.get(function.file);
+            json!({
+                "file": (!file.is_empty()).then_some(file),
+                "path": input.places.path(file),
+                "line": (function.start_line > 0).then_some(function.start_line),
+                "function": profile.strings.get(function.name),
+                "module": input.places.module(file),
+                "live_bytes": table.totals[value::LIVE_BYTES], "peak_bytes": table.totals[value::PEAK_BYTES],
+                "total_bytes": table.totals[value::TOTAL_BYTES], "total_count": table.totals[value::TOTAL_COUNT],
+                "rows": table.rows.iter().map(row).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let answer =
+        json!({ "schema": "brimline.lines/1", "run": input.name, "process": input.process, "functions": functions });
+    writeln!(out, "{answer}")?;
+    Ok(())
+}
+
+fn write_tables(input: &Input, tables: &[FunctionLines], out: &mut dyn Write) -> anyhow::Result<()> {
+    let source_columns = width().map_or(usize::MAX, |columns| columns.saturating_sub(62));
+    for (index, table) in tables.iter().enumerate() {
+        let profile = &input.recorded.profile;
+        let function = profile.functions[table.function.0 as usize];
+        let file = profile.strings.get(function.file);
+        let shown = input.places.path(file).unwrap_or(file);
+        if index > 0 {
+            writeln!(out)?;
+        }
+        writeln!(
+            out,
+            "{}:{} {}: live {}, peak {}, allocated {}; callees included",
+            plain(shown),
+            function.start_line,
+            plain(profile.strings.get(function.name)),
+            bytes(table.totals[value::LIVE_BYTES]),
+            bytes(table.totals[value::PEAK_BYTES]),
+            bytes(table.totals[value::TOTAL_BYTES]),
+        )?;
+        writeln!(out, "{:>6}  {:>10}  {:>10}  {:>10}  {:>12}  source", "line", "live", "peak", "allocated", "blocks")?;
+        for line in lines_to_show(input, table, file, function.start_line) {
+            let text = source(input, file, line);
+            let text = clip(&text, source_columns);
+            let written = match table.rows.iter().find(|row| row.line == line) {
+                Some(row) => format!(
+                    "{line:>6}  {:>10}  {:>10}  {:>10}  {:>12}  {text}",
+                    bytes(row.inclusive[value::LIVE_BYTES]),
+                    bytes(row.inclusive[value::PEAK_BYTES]),
+                    bytes(row.inclusive[value::TOTAL_BYTES]),
+                    count(row.inclusive[value::TOTAL_COUNT]),
+                ),
+                None => format!("{line:>6}  {:>10}  {:>10}  {:>10}  {:>12}  {text}", "", "", "", ""),
+            };
+            writeln!(out, "{}", written.trim_end())?;
+        }
+    }
+    Ok(())
+}
+
+/// Every line of the function where its source is at hand, else those with something on them.
+fn lines_to_show(input: &Input, table: &FunctionLines, file: &str, first: u32) -> Vec<u32> {
+    let with_numbers = table.rows.iter().map(|row| row.line);
+    let last = table.rows.last().map_or(first, |row| row.line);
+    let module_level =
+        input.recorded.profile.strings.get(input.recorded.profile.functions[table.function.0 as usize].name)
+            == "<module>";
+    match input.source.block_end(file, first) {
+        Some(end) if !module_level => (first..=end.max(last)).collect(),
+        _ => with_numbers.collect(),
+    }
+}
+
+fn source(input: &Input, file: &str, line: u32) -> String {
+    let lines = input.source.lines(file);
+    let text = lines.as_deref().and_then(|lines| lines.get((line as usize).checked_sub(1)?));
+    text.map(|text| plain(text).into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,54 @@
+//! `brimline mark`: a name for this moment in a run.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use brimline_store::{Event, Mark, Timestamp};
+use serde_json::json;
+
+use crate::exit_code::ExitCode;
+use crate::stores::{name, open, resolve_run};
+
+/// Examples:
+///   brimline mark warm           the latest run is warm now
+///   brimline mark web load
+#[derive(clap::Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// The run, if not the latest, and the mark's name.
+    #[arg(num_args = 1..=2, required = true, value_names = ["RUN", "NAME"])]
+    pub(crate) words: Vec<String>,
+    /// JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The store's folder [default: the project's `.brimline`]
+    #[arg(long, value_name = "FOLDER", env = "BRIMLINE_STORE", hide_env_values = true)]
+    pub(crate) store: Option<PathBuf>,
+}
+
+/// Carries the command out.
+pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
+    let (run, mark) = match &args.words[..] {
+        [run, mark] => (&**run, mark),
+        [mark] => ("", mark),
+        _ => return Err(crate::refusal::usage("expected a mark's name, found none", "`brimline mark NAME`")),
+    };
+    let mark = Mark { name: name(mark)?, at: Timestamp::now() };
+    let store = open(args.store.as_deref());
+    let found = resolve_run(&store, run)?;
+    found.entry.folder.append(&Event::Mark(mark.clone()))?;
+    store.index(&found.entry.folder)?;
+    let mut out = super::output(None)?;
+    let record = &found.entry.record;
+    if args.json {
+        let answer = json!({
+            "schema": "brimline.mark/1", "run": record.id.as_str(), "name": mark.name.as_str(),
+            "at": mark.at.to_string(), "seconds": mark.at.seconds_since(record.start),
+        });
+        writeln!(out, "{answer}")?;
+    } else {
+        writeln!(out, "marked {} in run {} at {:.1} s", mark.name, record.id, mark.at.seconds_since(record.start))?;
+    }
+    out.flush()?;
+    Ok(ExitCode::FINE)
+}

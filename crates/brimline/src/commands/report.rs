@@ -1,0 +1,108 @@
+//! `brimline report`: who holds how much.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use brimline_analysis::aggregate::{Attribution, Query, aggregate};
+use brimline_analysis::sizes::by_size;
+
+use crate::exit_code::ExitCode;
+use crate::input::{self, Input, SelectArgs};
+use crate::metric::Metric;
+use crate::refusal::usage;
+use crate::report::{Format, ReportInput, Rows, find, format_parser};
+use crate::view::{FilterArgs, RowKind};
+
+/// Examples:
+///   brimline report                                latest run, lines by live bytes
+///   brimline report --by file --metric peak       which files made the peak
+///   brimline report web --project-only --top 50   your own lines only
+///   brimline report --format flame -o memory.svg  flame graph for a browser
+///   brimline report --kind fd --metric count      which lines opened files that are still open
+#[derive(clap::Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// The run or file [default: the latest run]
+    pub(crate) run: Option<String>,
+    /// What a row stands for.
+    #[arg(long, value_enum, default_value = "line")]
+    pub(crate) by: RowKind,
+    /// What rows are sorted by.
+    #[arg(long, value_enum, default_value = "live")]
+    pub(crate) metric: Metric,
+    /// How the answer is written [default: table]
+    #[arg(long, value_parser = format_parser())]
+    pub(crate) format: Option<Format>,
+    /// Short for --format json.
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
+    /// Most rows to show.
+    #[arg(long, value_name = "N")]
+    pub(crate) top: Option<usize>,
+    /// Most tokens of a Markdown answer; implies --format markdown.
+    #[arg(long, value_name = "TOKENS", conflicts_with = "json")]
+    pub(crate) budget: Option<usize>,
+    /// Count memory at every frame of its stack, not at the innermost alone.
+    #[arg(long)]
+    pub(crate) cumulative: bool,
+    /// Which store, which processes.
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    /// Write to a file.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Which memory counts.
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+/// Carries the command out.
+pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
+    let name = match args.format {
+        Some(format) => format.0.name(),
+        None if args.json => "json",
+        None if args.budget.is_some() => "markdown",
+        None => "table",
+    };
+    let format = find(name).ok_or_else(|| usage(format!("unknown format `{name}`"), "see `brimline report --help`"))?;
+    let (input, warnings) = input::load(args.run.as_deref(), &args.select)?;
+    super::warn(&warnings);
+    let mut out = super::output(args.output.as_deref())?;
+    let filter = args.filter.filter();
+    let report = answer(args, &input, &filter)?;
+    format.0.render(&report, &mut out)?;
+    out.flush()?;
+    Ok(ExitCode::FINE)
+}
+
+fn answer<'a>(
+    args: &Args,
+    input: &'a Input,
+    filter: &'a brimline_analysis::filter::Filter,
+) -> anyhow::Result<ReportInput<'a>> {
+    let (rows, totals) = match args.by.aggregation() {
+        Some(by) => {
+            let attribution = if args.cumulative { Attribution::Cumulative } else { Attribution::Own };
+            let query = Query { by, attribution, filter, places: &input.places, column: args.metric.column() };
+            let table = aggregate(&input.recorded.profile, query);
+            (Rows::Places(table.rows), table.totals)
+        }
+        None if args.filter.is_set() => {
+            return Err(usage(
+                "expected no filter with --by size: sizes are counted for the whole process",
+                "leave out the filters, or report by line",
+            ));
+        }
+        None => (Rows::Sizes(by_size(&input.recorded.sizes)), input.recorded.profile.totals()),
+    };
+    Ok(ReportInput {
+        input,
+        by: args.by,
+        metric: args.metric,
+        rows,
+        totals,
+        filter,
+        top: args.top,
+        budget: args.budget,
+    })
+}

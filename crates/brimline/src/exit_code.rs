@@ -1,0 +1,20 @@
+//! Exit codes of every command; `run` of a program gives the program's own instead.
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ExitCode(pub(crate) u8);
+
+impl ExitCode {
+    /// Fine.
+    pub(crate) const FINE: Self = Self(0);
+    /// Usage, or an input that cannot be read or is refused.
+    pub(crate) const USAGE: Self = Self(2);
+    /// The answer is inconclusive or incomplete.
+    pub(crate) const INCOMPLETE: Self = Self(3);
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code.0)
+    }
+}

@@ -1,0 +1,41 @@
+//! The command `brimline`.
+
+mod cli;
+mod commands;
+mod exit_code;
+mod input;
+mod metric;
+mod quantity;
+mod refusal;
+mod report;
+mod site;
+mod source_text;
+mod stores;
+mod terminal;
+mod tracker_library;
+mod view;
+
+use std::io::Write;
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    match commands::execute(cli::Cli::parse()) {
+        Ok(code) => code.into(),
+        // Whoever read our output has seen enough.
+        Err(error) if is_broken_pipe(&error) => exit_code::ExitCode::FINE.into(),
+        Err(error) => {
+            let (text, code) = refusal::explain(&error);
+            // Nothing is left to tell when standard error is gone too.
+            let _ = std::io::stderr().write_all(text.as_bytes());
+            code.into()
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

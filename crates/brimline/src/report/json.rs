@@ -1,0 +1,90 @@
+//! `brimline.report/1`: all rows unless `--top`, unknown is null.
+
+use std::io::Write;
+
+use brimline_analysis::aggregate::Place;
+use brimline_profile::value;
+use serde_json::{Map, Value, json};
+
+use super::{Report, ReportInput, Rows};
+use crate::site::Site;
+
+/// Row of [`super::REPORTS`].
+pub(crate) struct Json;
+
+impl Report for Json {
+    fn name(&self) -> &'static str {
+        "json"
+    }
+
+    fn about(&self) -> &'static str {
+        "the documented schema, all rows"
+    }
+
+    fn render(&self, report: &ReportInput<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+        let column = |index: usize| report.totals.get(index).copied();
+        let totals = json!({
+            "live_bytes": column(value::LIVE_BYTES),
+            "live_count": column(value::LIVE_COUNT),
+            "peak_bytes": column(value::PEAK_BYTES),
+            "total_bytes": column(value::TOTAL_BYTES),
+            "total_count": column(value::TOTAL_COUNT),
+            "untracked_bytes": report.untracked_bytes(),
+        });
+        write!(
+            out,
+            "{{\"schema\":\"brimline.report/1\",\"run\":{},\"process\":{},\"by\":\"{}\",\"metric\":\"{}\",\"totals\":{totals},\n\"rows\":[",
+            json!(report.input.name),
+            json!(report.input.process),
+            report.by.name(),
+            report.metric.name(),
+        )?;
+        let top = report.top.unwrap_or(usize::MAX);
+        match &report.rows {
+            Rows::Places(rows) => {
+                for (index, row) in rows.iter().take(top).enumerate() {
+                    let object = Value::Object(place_row(report, &row.place, &row.values));
+                    write!(out, "{}{object}", separator(index))?;
+                }
+            }
+            Rows::Sizes(rows) => {
+                for (index, row) in rows.iter().take(top).enumerate() {
+                    let object = json!({
+                        "min_bytes": row.min_bytes, "max_bytes": row.max_bytes,
+                        "live_bytes": row.live_bytes, "live_count": row.live_count, "peak_bytes": null,
+                        "total_bytes": row.total_bytes, "total_count": row.total_count,
+                    });
+                    write!(out, "{}{object}", separator(index))?;
+                }
+            }
+        }
+        writeln!(out, "\n]}}")?;
+        Ok(())
+    }
+}
+
+fn separator(index: usize) -> &'static str {
+    if index == 0 { "\n" } else { ",\n" }
+}
+
+fn place_row(report: &ReportInput<'_>, place: &Place, values: &[i64]) -> Map<String, Value> {
+    let (profile, places) = (&report.input.recorded.profile, &report.input.places);
+    let mut row = Site::of(profile, places, place).to_json();
+    for (name, column) in [
+        ("live_bytes", value::LIVE_BYTES),
+        ("live_count", value::LIVE_COUNT),
+        ("peak_bytes", value::PEAK_BYTES),
+        ("total_bytes", value::TOTAL_BYTES),
+        ("total_count", value::TOTAL_COUNT),
+    ] {
+        row.insert(name.into(), json!(values.get(column)));
+    }
+    if let Place::Stack(stack) = place {
+        let frame = |frame| {
+            let site = Site::of_frame(profile, places, frame);
+            json!({ "file": site.file, "line": site.line, "function": site.function })
+        };
+        row.insert("frames".into(), profile.frames_of(*stack).map(frame).collect());
+    }
+    row
+}

@@ -1,0 +1,138 @@
+//! The table for people: bytes in human units, share, blocks, place and the source text beside it.
+
+use std::io::Write;
+
+use brimline_analysis::aggregate::Row;
+use brimline_analysis::sizes::SizeRow;
+use brimline_profile::value;
+
+use super::{Report, ReportInput, Rows};
+use crate::metric::Metric;
+use crate::quantity::{bytes, count, percent};
+use crate::site::Site;
+use crate::terminal::{clip, plain, wants_colour, width};
+
+/// Rows shown when nobody says how many.
+const DEFAULT_TOP: usize = 20;
+/// Columns for a line of source off a terminal.
+const SOURCE_COLUMNS: usize = 80;
+/// Columns for a place; longer ones are clipped on a terminal only.
+const PLACE_COLUMNS: usize = 60;
+
+/// Row of [`super::REPORTS`].
+pub(crate) struct Table;
+
+impl Report for Table {
+    fn name(&self) -> &'static str {
+        "table"
+    }
+
+    fn about(&self) -> &'static str {
+        "the largest rows with their source text"
+    }
+
+    fn render(&self, report: &ReportInput<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+        for line in heading(report) {
+            writeln!(out, "{}", plain(&line))?;
+        }
+        writeln!(out)?;
+        match &report.rows {
+            Rows::Places(rows) => places(report, rows, out),
+            Rows::Sizes(rows) => sizes(report, rows, out),
+        }
+    }
+}
+
+/// What was recorded and how much it is, one fact a line.
+pub(super) fn heading(report: &ReportInput<'_>) -> Vec<String> {
+    let processes = &report.input.recorded.processes;
+    let total = |column: usize| report.totals.get(column).copied().unwrap_or(0);
+    let mut lines = vec![match &processes[..] {
+        [one] => format!("{} (process {}, Python {})", command(&one.command), one.pid, one.python),
+        [first, ..] => format!("{} ({} processes, added up)", command(&first.command), processes.len()),
+        [] => "no recorded process".to_owned(),
+    }];
+    let mut numbers = vec![
+        format!("live {} in {} blocks", bytes(total(value::LIVE_BYTES)), count(total(value::LIVE_COUNT))),
+        format!("peak {}", bytes(total(value::PEAK_BYTES))),
+        format!("allocated {} in {} blocks", bytes(total(value::TOTAL_BYTES)), count(total(value::TOTAL_COUNT))),
+    ];
+    numbers.extend(report.untracked_bytes().map(|untracked| format!("untracked {}", bytes(untracked))));
+    let open: i64 = processes.iter().map(|process| process.open_fds).sum();
+    if open > 0 {
+        numbers.push(format!("{} open files", count(open)));
+    }
+    lines.push(numbers.join(" · "));
+    lines
+}
+
+fn command(words: &[String]) -> String {
+    let text = words.join(" ");
+    if text.is_empty() { "unknown command".to_owned() } else { clip(&text, 120).into_owned() }
+}
+
+fn places(report: &ReportInput<'_>, rows: &[Row], out: &mut dyn Write) -> anyhow::Result<()> {
+    let column = report.metric.column();
+    let held: Vec<&Row> = rows.iter().filter(|row| row.values[column] > 0).collect();
+    let shown = &held[..held.len().min(report.top.unwrap_or(DEFAULT_TOP))];
+    let count_column = if report.metric == Metric::Total { value::TOTAL_COUNT } else { value::LIVE_COUNT };
+    let (profile, names) = (&report.input.recorded.profile, &report.input.places);
+    let sites: Vec<Site> = shown.iter().map(|row| Site::of(profile, names, &row.place)).collect();
+    let labels: Vec<String> = sites.iter().map(|site| plain(&site.label()).into_owned()).collect();
+    let terminal = width();
+    let place_width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(5).max(5);
+    let place_width = if terminal.is_some() { place_width.min(PLACE_COLUMNS) } else { place_width };
+    let source_width = terminal.map_or(SOURCE_COLUMNS, |columns| columns.saturating_sub(40 + place_width));
+    let (bold, dim, reset) = if wants_colour() { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
+    let title = report.metric.name();
+    writeln!(out, "{bold}{title:>10}  {:>6}  {:>10}  {:<place_width$}  source{reset}", "share", "blocks", "place")?;
+    for ((row, site), label) in shown.iter().zip(&sites).zip(&labels) {
+        let text = site.file.as_deref().zip(site.line).and_then(|(file, line)| report.input.source.line(file, line));
+        let text = text.as_deref().map(plain).unwrap_or_default();
+        let line = format!(
+            "{:>10}  {:>6}  {:>10}  {:<place_width$}  {dim}{}{reset}",
+            report.metric.format(row.values[column]),
+            percent(row.values[column], report.totals[column]),
+            count(row.values[count_column]),
+            clip(label, place_width),
+            clip(&text, source_width),
+        );
+        writeln!(out, "{}", line.trim_end())?;
+        if site.stack.is_some() {
+            for frame in site.stack.into_iter().flat_map(|stack| profile.frames_of(stack)).skip(1).take(8) {
+                let caller = Site::of_frame(profile, names, frame).label();
+                writeln!(out, "{:>30}  {dim}← {}{reset}", "", plain(&caller))?;
+            }
+        }
+    }
+    if held.len() > shown.len() {
+        let rest: i64 = held[shown.len()..].iter().map(|row| row.values[column]).sum();
+        writeln!(
+            out,
+            "{:>10}  {:>6}  in {} more rows (--top N shows more, --json all)",
+            report.metric.format(rest),
+            percent(rest, report.totals[column]),
+            count((held.len() - shown.len()) as i64)
+        )?;
+    }
+    if held.is_empty() {
+        writeln!(out, "nothing to show: no {title} memory passes the filters")?;
+    }
+    Ok(())
+}
+
+fn sizes(report: &ReportInput<'_>, rows: &[SizeRow], out: &mut dyn Write) -> anyhow::Result<()> {
+    writeln!(out, "{:>21}  {:>10}  {:>12}  {:>10}  {:>14}", "block size", "live", "blocks", "allocated", "blocks")?;
+    for row in rows.iter().take(report.top.unwrap_or(usize::MAX)) {
+        writeln!(
+            out,
+            "{:>21}  {:>10}  {:>12}  {:>10}  {:>14}",
+            format!("{}–{}", bytes(row.min_bytes as i64), bytes(row.max_bytes as i64)),
+            bytes(row.live_bytes),
+            count(row.live_count),
+            bytes(row.total_bytes as i64),
+            count(row.total_count as i64),
+        )?;
+    }
+    Ok(())
+}

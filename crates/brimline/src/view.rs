@@ -1,0 +1,110 @@
+//! Options that report, diff, lines and export share: which rows, which memory.
+
+use brimline_analysis::aggregate::By;
+use brimline_analysis::filter::{Filter, Ownership, Pattern};
+use clap::{Args, ValueEnum};
+
+/// What a row of a report stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RowKind {
+    /// A line of source
+    Line,
+    /// A function
+    Function,
+    /// A file
+    File,
+    /// A module, with packages by their dotted names
+    Module,
+    /// A whole stack
+    Stack,
+    /// A thread
+    Thread,
+    /// Blocks of similar size
+    Size,
+}
+
+impl RowKind {
+    /// The word in JSON.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Line => "line",
+            Self::Function => "function",
+            Self::File => "file",
+            Self::Module => "module",
+            Self::Stack => "stack",
+            Self::Thread => "thread",
+            Self::Size => "size",
+        }
+    }
+
+    /// The aggregation behind it; sizes are counted by the tracker, not summed from stacks.
+    pub(crate) fn aggregation(self) -> Option<By> {
+        match self {
+            Self::Line => Some(By::Line),
+            Self::Function => Some(By::Function),
+            Self::File => Some(By::File),
+            Self::Module => Some(By::Module),
+            Self::Stack => Some(By::Stack),
+            Self::Thread => Some(By::Thread),
+            Self::Size => None,
+        }
+    }
+}
+
+/// Kinds of memory and other resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Python objects
+    Python,
+    /// Native allocations: malloc and its family
+    Malloc,
+    /// Anonymous mappings
+    Mmap,
+    /// Mapped files (not counted as allocated memory)
+    File,
+    /// File descriptors (counts only; not counted as allocated memory)
+    Fd,
+}
+
+/// Filters on what counts.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct FilterArgs {
+    /// Keep only functions, files or modules that match (`json`, `app/models.py`, `Session.*`); repeatable.
+    ///
+    /// The innermost frame decides; with --cumulative, in trees and by stack or thread, any frame of the stack.
+    #[arg(long, value_name = "PATTERN", help_heading = "Filters")]
+    pub(crate) include: Vec<String>,
+    /// Leave out functions, files or modules that match; repeatable.
+    #[arg(long, value_name = "PATTERN", help_heading = "Filters")]
+    pub(crate) exclude: Vec<String>,
+    /// Only these threads (`MainThread`, `Thread-*`); repeatable.
+    #[arg(long, value_name = "NAME", help_heading = "Filters")]
+    pub(crate) thread: Vec<String>,
+    /// Only this kind of memory; repeatable [default: python, malloc, mmap]
+    #[arg(long, value_name = "KIND", value_enum, help_heading = "Filters")]
+    pub(crate) kind: Vec<Kind>,
+    /// Attribute memory to the innermost line of your own project, leave out the rest.
+    #[arg(long, help_heading = "Filters")]
+    pub(crate) project_only: bool,
+}
+
+impl FilterArgs {
+    /// Whether any of them is given.
+    pub(crate) fn is_set(&self) -> bool {
+        let lists = [&self.include, &self.exclude, &self.thread];
+        self.project_only || !self.kind.is_empty() || lists.iter().any(|list| !list.is_empty())
+    }
+
+    /// The filter they describe.
+    pub(crate) fn filter(&self) -> Filter {
+        let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect();
+        let kind = |kind: &Kind| kind.to_possible_value().map(|value| value.get_name().to_owned());
+        Filter {
+            include: patterns(&self.include),
+            exclude: patterns(&self.exclude),
+            threads: patterns(&self.thread),
+            kinds: self.kind.iter().filter_map(kind).collect(),
+            ownership: if self.project_only { Ownership::Project } else { Ownership::Anyone },
+        }
+    }
+}

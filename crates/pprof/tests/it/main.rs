@@ -1,0 +1,3 @@
+//! Public behaviour of the pprof crate.
+
+mod encode;

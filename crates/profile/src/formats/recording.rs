@@ -1,0 +1,291 @@
+//! The tracker's recording as a [`Profile`]: one sample per stack, thread and kind of memory.
+//!
+//! Labels: `thread` (Python's name, else `thread <tid>`) and `kind` (`python`, `malloc`, `mmap`, `file`, `fd`). Lines
+//! are resolved here, from the code objects' own tables. Not included: native frames.
+
+use std::mem::offset_of;
+
+use brimline_recording::layout::{
+    DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, MALLOC_LEAF, MMAP_LEAF, Node, OTHER_CODE, Record, STATE_FINAL,
+    STATE_RECORDING, STATE_STOPPED, THREAD_CODE, Table,
+};
+
+use brimline_recording::Recording;
+
+pub use brimline_recording::OpenError;
+pub use brimline_recording::layout::SizeClass;
+
+use super::Decoded;
+use super::linetable::LineTable;
+use crate::{FunctionId, LabelSetId, Precision, Profile, ProfileBuilder, StackId, ValueType};
+
+/// Name of the frame that stands for allocations which no longer fitted the tracker's tables.
+pub const OTHER: &str = "<other>";
+
+/// The recordings of one run, one after the other merged into a profile.
+#[derive(Debug)]
+pub struct Recordings {
+    builder: ProfileBuilder,
+    processes: Vec<Process>,
+    sizes: Vec<SizeClass>,
+    warnings: Vec<String>,
+}
+
+/// What the recordings of a run hold.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// All stacks of all processes.
+    pub profile: Profile,
+    /// One entry per recording.
+    pub processes: Vec<Process>,
+    /// Class `c` counts blocks of more than `2^(c-1)` and at most `2^c` bytes.
+    pub sizes: Vec<SizeClass>,
+}
+
+/// State of a process as its recording tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The last state seen; the process runs still or was killed.
+    Running,
+    /// After `atexit` handlers and one collection.
+    Final,
+    /// Tracking stopped before the end, with the `errno` that stopped it.
+    Stopped {
+        /// An `errno`, 0 when a limit was met.
+        errno: u32,
+    },
+    /// Tracking had not begun.
+    Unready,
+}
+
+/// Facts about one recorded process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// Process id.
+    pub pid: u32,
+    /// Process id of the parent at start.
+    pub parent_pid: u32,
+    /// Version such as `3.11.7`.
+    pub python: String,
+    /// How far the recording got.
+    pub state: State,
+    /// Arguments of the process.
+    pub command: Vec<String>,
+    /// Tracked bytes live at the end.
+    pub live_bytes: i64,
+    /// Highest value of tracked bytes.
+    pub peak_bytes: i64,
+    /// Arenas that Python's small-object allocator held from the system.
+    pub arena_bytes: i64,
+    /// Bytes of live objects in those arenas.
+    pub arena_used_bytes: i64,
+    /// What malloc held from the system.
+    pub malloc_reserved_bytes: u64,
+    /// What malloc had handed out.
+    pub malloc_used_bytes: u64,
+    /// Descriptors open that were opened while tracked.
+    pub open_fds: i64,
+}
+
+impl Default for Recordings {
+    fn default() -> Self {
+        Self {
+            builder: ProfileBuilder::new(ValueType::tracked(), Precision::Exact),
+            processes: Vec::new(),
+            sizes: vec![SizeClass::default(); brimline_recording::layout::SIZE_CLASSES],
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Recordings {
+    /// Adds the recording of one process. Peaks of several processes add up although they need not fall together.
+    pub fn add(&mut self, bytes: &[u8]) -> Result<(), OpenError> {
+        let recording = Recording::open(bytes)?;
+        let process = process(&recording);
+        self.warnings.extend(recording.warnings().iter().map(ToString::to_string));
+        let lost = recording.header_u64(offset_of!(Header, overflow_count));
+        if lost > 0 {
+            self.warnings.push(format!("{lost} allocations are in the row `{OTHER}`: the tracker's tables were full"));
+        }
+        if let State::Stopped { errno } = process.state {
+            self.warnings.push(format!(
+                "tracking of process {} stopped before its end (errno {errno}); the numbers are those of that moment",
+                process.pid
+            ));
+        }
+        self.processes.push(process);
+        for row in 0..recording.rows(Table::Threads) as u32 {
+            for (sum, class) in self.sizes.iter_mut().zip(recording.thread(row).iter().flat_map(|thread| thread.sizes))
+            {
+                sum.total_bytes = sum.total_bytes.saturating_add(class.total_bytes);
+                sum.total_count = sum.total_count.saturating_add(class.total_count);
+                sum.freed_bytes = sum.freed_bytes.saturating_add(class.freed_bytes);
+                sum.freed_count = sum.freed_count.saturating_add(class.freed_count);
+            }
+        }
+        let places = Resolver::new(&recording, &mut self.builder).places();
+        self.add_records(&recording, &places);
+        Ok(())
+    }
+
+    fn add_records(&mut self, recording: &Recording<'_>, places: &[Option<Place>]) {
+        let epoch = recording.header_u64(offset_of!(Header, epoch));
+        let mut unplaced = 0_u64;
+        for record in recording.records() {
+            let Some(Some(place)) = places.get(record.node as usize) else {
+                unplaced += 1;
+                continue;
+            };
+            self.builder.add(place.stack, place.labels, &values(&record, epoch));
+        }
+        if unplaced > 0 {
+            self.warnings.push(format!("{unplaced} counters were left out: their stacks are not in the recording"));
+        }
+    }
+
+    /// The merged profile.
+    pub fn finish(self) -> Decoded<Recorded> {
+        let recorded = Recorded { profile: self.builder.finish(), processes: self.processes, sizes: self.sizes };
+        Decoded { value: recorded, warnings: self.warnings }
+    }
+}
+
+/// Values in the order of [`ValueType::tracked`].
+fn values(record: &Record, epoch: u64) -> [i64; 6] {
+    let at_peak = record.epoch == epoch;
+    [
+        record.live_bytes,
+        record.live_count,
+        if at_peak { record.peak_bytes } else { record.live_bytes },
+        if at_peak { record.peak_count } else { record.live_count },
+        i64::try_from(record.total_bytes).unwrap_or(i64::MAX),
+        i64::try_from(record.total_count).unwrap_or(i64::MAX),
+    ]
+}
+
+fn process(recording: &Recording<'_>) -> Process {
+    let version = recording.header_u32(offset_of!(Header, python_version));
+    Process {
+        pid: recording.header_u32(offset_of!(Header, pid)),
+        parent_pid: recording.header_u32(offset_of!(Header, parent_pid)),
+        python: format!("{}.{}.{}", version >> 24, version >> 16 & 0xff, version >> 8 & 0xff),
+        state: match recording.header_u32(offset_of!(Header, state)) {
+            STATE_RECORDING => State::Running,
+            STATE_FINAL => State::Final,
+            STATE_STOPPED => State::Stopped { errno: recording.header_u32(offset_of!(Header, stop_errno)) },
+            _ => State::Unready,
+        },
+        command: recording.command_line().map(text).collect(),
+        live_bytes: recording.header_i64(offset_of!(Header, live_bytes)),
+        peak_bytes: recording.header_i64(offset_of!(Header, peak_bytes)),
+        arena_bytes: recording.header_i64(offset_of!(Header, arena_bytes)),
+        arena_used_bytes: recording.header_i64(offset_of!(Header, arena_used_bytes)),
+        malloc_reserved_bytes: recording.header_u64(offset_of!(Header, malloc_reserved_bytes)),
+        malloc_used_bytes: recording.header_u64(offset_of!(Header, malloc_used_bytes)),
+        open_fds: recording.header_i64(offset_of!(Header, open_fds)),
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Where a node's allocations are counted.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    stack: StackId,
+    thread: u32,
+    labels: LabelSetId,
+}
+
+/// Turns the node tree of a recording into stacks with lines.
+struct Resolver<'r, 'b> {
+    recording: &'r Recording<'r>,
+    builder: &'b mut ProfileBuilder,
+    codes: Vec<Option<(FunctionId, LineTable)>>,
+    threads: Vec<String>,
+    /// Label sets by thread row and kind, made when first met.
+    labels: Vec<[Option<LabelSetId>; KINDS.len()]>,
+}
+
+const KINDS: [&str; 5] = ["python", "malloc", "mmap", "file", "fd"];
+
+fn kind_of(code: u32) -> Option<usize> {
+    match code {
+        MALLOC_LEAF => Some(1),
+        MMAP_LEAF => Some(2),
+        FILE_MAPPING_LEAF => Some(3),
+        DESCRIPTOR_LEAF => Some(4),
+        _ => None,
+    }
+}
+
+impl<'r, 'b> Resolver<'r, 'b> {
+    fn new(recording: &'r Recording<'r>, builder: &'b mut ProfileBuilder) -> Self {
+        let thread_name = |row| match recording.thread(row) {
+            Some(thread) if !thread.name.is_empty() => text(thread.name),
+            Some(thread) => format!("thread {}", thread.tid),
+            None => "unknown thread".to_owned(),
+        };
+        // The last entry serves nodes whose thread is not known.
+        let mut threads: Vec<_> = (0..recording.rows(Table::Threads) as u32).map(thread_name).collect();
+        threads.push("unknown thread".to_owned());
+        let codes = vec![None; recording.rows(Table::Codes)];
+        let labels = vec![[None; KINDS.len()]; threads.len()];
+        Self { recording, builder, codes, threads, labels }
+    }
+
+    fn places(mut self) -> Vec<Option<Place>> {
+        let rows = self.recording.rows(Table::Nodes);
+        let mut places: Vec<Option<Place>> = Vec::with_capacity(rows);
+        for index in 0..rows as u32 {
+            let place = self.recording.node(index).map(|node| self.place(node, &places));
+            places.push(place);
+        }
+        places
+    }
+
+    /// Parents come before children, so the parent's place is known.
+    fn place(&mut self, node: Node, places: &[Option<Place>]) -> Place {
+        let unknown = self.threads.len() as u32 - 1;
+        if node.code == THREAD_CODE {
+            let thread = node.instruction.min(unknown);
+            return Place { stack: StackId::ROOT, thread, labels: self.label_set(thread, 0) };
+        }
+        let (parent, thread) = match places.get(node.parent as usize) {
+            Some(Some(place)) => (place.stack, place.thread),
+            _ => (StackId::ROOT, unknown),
+        };
+        if let Some(kind) = kind_of(node.code) {
+            return Place { stack: parent, thread, labels: self.label_set(thread, kind) };
+        }
+        let (function, line) = self.function(node);
+        let frame = self.builder.frame(function, line);
+        Place { stack: self.builder.stack(parent, frame), thread, labels: self.label_set(thread, 0) }
+    }
+
+    fn label_set(&mut self, thread: u32, kind: usize) -> LabelSetId {
+        let slot = &mut self.labels[thread as usize][kind];
+        *slot.get_or_insert_with(|| {
+            self.builder.label_set(&[("thread", &self.threads[thread as usize]), ("kind", KINDS[kind])])
+        })
+    }
+
+    fn function(&mut self, node: Node) -> (FunctionId, u32) {
+        if node.code == OTHER_CODE {
+            return (self.builder.function(OTHER, "", 0), 0);
+        }
+        let code = self.recording.code(node.code);
+        let (Some(slot), Some(code)) = (self.codes.get_mut(node.code as usize), code) else {
+            return (self.builder.function("<unknown>", "", 0), 0);
+        };
+        let (function, lines) = slot.get_or_insert_with(|| {
+            let name = String::from_utf8_lossy(code.name);
+            let file = String::from_utf8_lossy(code.file);
+            let function = self.builder.function(&name, &file, code.first_line);
+            (function, LineTable::decode(code.line_table, code.first_line))
+        });
+        (*function, lines.line(node.instruction).unwrap_or(0))
+    }
+}

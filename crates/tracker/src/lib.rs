@@ -1,0 +1,70 @@
+//! The library that `brimline run` loads into the target (`LD_PRELOAD`).
+//!
+//! It replaces the C library's allocation functions and wraps Python's allocators, keeps for each Python stack how much
+//! is live, was live at the peak and was ever allocated, and writes that into a shared file ([`recording`]) which the
+//! command reads. In processes that are no Python it does nothing.
+//!
+//! On the hook path nothing is allocated through the functions it replaces, and no lock is held while anything outside
+//! this crate runs. Rust's own allocator is one that aborts: a use of it is an error that tests find.
+
+#[cfg(not(test))]
+mod api;
+mod array;
+#[cfg(not(test))]
+mod bring_up;
+#[cfg(not(test))]
+mod codes;
+#[cfg(not(test))]
+mod deep;
+#[cfg(not(test))]
+mod descriptors;
+#[cfg(not(test))]
+mod fork;
+#[cfg(not(test))]
+mod interpose;
+mod layout311;
+mod lock;
+mod map;
+#[cfg(not(test))]
+mod mappings;
+#[cfg(not(test))]
+mod python;
+#[cfg(not(test))]
+mod recording;
+mod shadow;
+#[cfg(not(test))]
+mod shard;
+#[cfg(not(test))]
+mod stack;
+#[cfg(not(test))]
+mod state;
+mod system;
+#[cfg(not(test))]
+mod threads;
+#[cfg(not(test))]
+mod ticker;
+
+#[cfg(not(test))]
+mod entry {
+    use core::alloc::{GlobalAlloc, Layout};
+
+    /// Runs before `main`.
+    #[used]
+    #[unsafe(link_section = ".init_array")]
+    static START: extern "C" fn() = crate::bring_up::start;
+
+    struct NoAllocation;
+
+    // SAFETY: hands out nothing.
+    unsafe impl GlobalAlloc for NoAllocation {
+        unsafe fn alloc(&self, _: Layout) -> *mut u8 {
+            libc::abort()
+        }
+        unsafe fn dealloc(&self, _: *mut u8, _: Layout) {
+            libc::abort()
+        }
+    }
+
+    #[global_allocator]
+    static ALLOCATOR: NoAllocation = NoAllocation;
+}

@@ -1,0 +1,195 @@
+//! Python's three allocators, wrapped: `PyMem_SetAllocator` for the raw, mem and object domains.
+//!
+//! What an allocator takes from malloc or mmap while it serves a request is not counted again: the thread is inside.
+
+use core::cell::UnsafeCell;
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::api::Api;
+use crate::layout311 as layout;
+use crate::shard::Kind;
+use crate::stack::{current_node, load};
+use crate::state;
+
+/// `PyMemAllocatorEx`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Allocator {
+    context: *mut c_void,
+    malloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void,
+    calloc: unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void,
+    realloc: unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void,
+    free: unsafe extern "C" fn(*mut c_void, *mut c_void),
+}
+
+/// `PYMEM_DOMAIN_RAW`, the one that is called without the GIL.
+const RAW: usize = 0;
+const DOMAINS: usize = 3;
+
+struct Originals(UnsafeCell<[core::mem::MaybeUninit<Allocator>; DOMAINS]>);
+// SAFETY: written while the interpreter starts, before it has a second thread.
+unsafe impl Sync for Originals {}
+static ORIGINALS: Originals = Originals(UnsafeCell::new([const { core::mem::MaybeUninit::uninit() }; DOMAINS]));
+
+/// Address of `_PyRuntime`, 0 before [`init`].
+static RUNTIME: AtomicUsize = AtomicUsize::new(0);
+static PROBING: AtomicBool = AtomicBool::new(false);
+static PROBE_SEEN: AtomicBool = AtomicBool::new(false);
+
+/// Tells where the interpreter keeps its state.
+pub(crate) fn init(runtime: usize) {
+    RUNTIME.store(runtime, Ordering::Release);
+}
+
+/// Thread state of this thread if it has one: for callers that may not hold the GIL.
+#[inline]
+pub(crate) fn own_thread_state() -> usize {
+    let runtime = RUNTIME.load(Ordering::Relaxed);
+    // SAFETY: `_PyRuntime` is static data of the interpreter.
+    if runtime == 0 || unsafe { load(runtime + layout::RUNTIME_AUTO_INTERPRETER) } == 0 {
+        return 0;
+    }
+    // SAFETY: the thread-specific key exists as long as the field read above is set.
+    unsafe { (Api::get().gil_state_this_thread)() as usize }
+}
+
+/// Thread state that holds the GIL: this thread's, for callers that hold it.
+#[inline]
+fn running_thread_state() -> usize {
+    // SAFETY: as in `own_thread_state`.
+    unsafe { load(RUNTIME.load(Ordering::Relaxed) + layout::RUNTIME_CURRENT_THREAD) }
+}
+
+#[inline]
+unsafe fn thread_state<const DOMAIN: usize>() -> usize {
+    if DOMAIN == RAW { own_thread_state() } else { running_thread_state() }
+}
+
+#[inline]
+unsafe fn original(context: *mut c_void) -> Allocator {
+    *context.cast::<Allocator>()
+}
+
+unsafe extern "C" fn malloc<const DOMAIN: usize>(context: *mut c_void, size: usize) -> *mut c_void {
+    let original = original(context);
+    let Some(entered) = state::enter() else {
+        note_probe::<DOMAIN>();
+        return (original.malloc)(original.context, size);
+    };
+    let block = (original.malloc)(original.context, size);
+    if !block.is_null() {
+        let node = current_node(entered.shard, thread_state::<DOMAIN>(), DOMAIN != RAW);
+        entered.shard.add_block(node, Kind::Python, block as usize, size);
+    }
+    block
+}
+
+unsafe extern "C" fn calloc<const DOMAIN: usize>(context: *mut c_void, count: usize, size: usize) -> *mut c_void {
+    let original = original(context);
+    let Some(entered) = state::enter() else { return (original.calloc)(original.context, count, size) };
+    let block = (original.calloc)(original.context, count, size);
+    if !block.is_null() {
+        let node = current_node(entered.shard, thread_state::<DOMAIN>(), DOMAIN != RAW);
+        entered.shard.add_block(node, Kind::Python, block as usize, count.wrapping_mul(size));
+    }
+    block
+}
+
+unsafe extern "C" fn realloc<const DOMAIN: usize>(
+    context: *mut c_void,
+    block: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    let original = original(context);
+    let Some(entered) = state::enter() else { return (original.realloc)(original.context, block, size) };
+    let old = if block.is_null() { None } else { entered.shard.remove_block(block as usize) };
+    let new = (original.realloc)(original.context, block, size);
+    if !new.is_null() {
+        let node = current_node(entered.shard, thread_state::<DOMAIN>(), DOMAIN != RAW);
+        entered.shard.add_block(node, Kind::Python, new as usize, size);
+    } else if let Some(old) = old {
+        entered.shard.restore_block(block as usize, old);
+    }
+    new
+}
+
+unsafe extern "C" fn free<const DOMAIN: usize>(context: *mut c_void, block: *mut c_void) {
+    let original = original(context);
+    let Some(entered) = (if block.is_null() { None } else { state::enter() }) else {
+        return (original.free)(original.context, block);
+    };
+    entered.shard.remove_block(block as usize);
+    (original.free)(original.context, block);
+}
+
+#[cold]
+fn note_probe<const DOMAIN: usize>() {
+    if DOMAIN == RAW && PROBING.load(Ordering::Relaxed) {
+        PROBE_SEEN.store(true, Ordering::Relaxed);
+    }
+}
+
+fn wrapper<const DOMAIN: usize>(original: *mut c_void) -> Allocator {
+    Allocator {
+        context: original,
+        malloc: malloc::<DOMAIN>,
+        calloc: calloc::<DOMAIN>,
+        realloc: realloc::<DOMAIN>,
+        free: free::<DOMAIN>,
+    }
+}
+
+/// Wraps the allocators in place now.
+///
+/// # Safety
+/// No thread but this one uses them yet, and none of them forwards to ours.
+pub(crate) unsafe fn install() {
+    let api = Api::get();
+    let originals = ORIGINALS.0.get().cast::<Allocator>();
+    for domain in 0..DOMAINS {
+        let original = originals.add(domain);
+        let ours = match domain {
+            0 => wrapper::<0>(original.cast()),
+            1 => wrapper::<1>(original.cast()),
+            _ => wrapper::<2>(original.cast()),
+        };
+        let mut present = core::mem::MaybeUninit::<Allocator>::uninit();
+        (api.mem_get_allocator)(domain as c_int, present.as_mut_ptr().cast());
+        let present = present.assume_init();
+        if present.context != ours.context {
+            original.write(present);
+            (api.mem_set_allocator)(domain as c_int, (&raw const ours).cast_mut().cast());
+        }
+    }
+}
+
+/// Wraps the allocators again if the interpreter has put its default ones back while starting (`PYTHONMALLOC=malloc`).
+/// Only looks, calls none of them: safe wherever an allocation can happen.
+///
+/// # Safety
+/// As for `install`.
+pub(crate) unsafe fn install_if_reset() {
+    let mut present = core::mem::MaybeUninit::<Allocator>::uninit();
+    (Api::get().mem_get_allocator)(RAW as c_int, present.as_mut_ptr().cast());
+    let original = *ORIGINALS.0.get().cast::<Allocator>();
+    if present.assume_init().malloc as usize == original.malloc as usize {
+        install();
+    }
+}
+
+/// Wraps the allocators again if the interpreter has replaced them while starting (`PYTHONMALLOC`, `-X dev`). Those
+/// that are merely stacked on ours (tracemalloc) stay: whether ours is reached tells. Called while the thread is inside.
+///
+/// # Safety
+/// As for `install`, and no lock of a stacked allocator may be held.
+pub(crate) unsafe fn install_if_replaced() {
+    let api = Api::get();
+    PROBE_SEEN.store(false, Ordering::Relaxed);
+    PROBING.store(true, Ordering::Relaxed);
+    (api.mem_raw_free)((api.mem_raw_malloc)(1));
+    PROBING.store(false, Ordering::Relaxed);
+    if !PROBE_SEEN.load(Ordering::Relaxed) {
+        install();
+    }
+}

@@ -1,0 +1,109 @@
+//! Whether the tracker counts, and the thread-local slot every hook starts with.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use crate::shard::Shard;
+
+static ACTIVE: AtomicBool = AtomicBool::new(false);
+
+/// True between a successful start and the final state.
+#[inline]
+pub(crate) fn active() -> bool {
+    ACTIVE.load(Ordering::Relaxed)
+}
+
+/// Starts counting.
+pub(crate) fn activate() {
+    ACTIVE.store(true, Ordering::Release);
+}
+
+/// Stops counting; blocks that live on are neither added nor subtracted any more.
+pub(crate) fn deactivate() {
+    ACTIVE.store(false, Ordering::Release);
+}
+
+// `thread_local!` in a shared library calls `__tls_get_addr`, which may allocate; one pointer of initial-exec storage
+// is a single load.
+core::arch::global_asm!(
+    ".section .tbss,\"awT\",@nobits",
+    ".balign 8",
+    ".type brimline_thread_slot,@object",
+    ".size brimline_thread_slot,8",
+    "brimline_thread_slot:",
+    ".zero 8",
+    ".text",
+);
+
+/// The thread's slot: null before its first allocation, [`LEAVING`] after its last, else its shard.
+#[inline]
+pub(crate) fn thread_slot() -> *mut *mut Shard {
+    let slot: *mut *mut Shard;
+    // SAFETY: computes an address in this thread's block, reads nothing else.
+    unsafe {
+        core::arch::asm!(
+            "mov {slot}, qword ptr [rip + brimline_thread_slot@GOTTPOFF]",
+            "add {slot}, qword ptr fs:[0]",
+            slot = out(reg) slot,
+            options(pure, readonly, nostack),
+        );
+    }
+    slot
+}
+
+/// In the slot of a thread that must not be counted (any more).
+pub(crate) const LEAVING: *mut Shard = 1 as *mut Shard;
+
+/// This thread's shard, made on first use; `None` for threads that are not counted and inside the tracker itself.
+#[inline]
+pub(crate) fn enter() -> Option<Entered> {
+    if !active() {
+        return None;
+    }
+    // SAFETY: the slot is this thread's own.
+    let mut shard = unsafe { *thread_slot() };
+    if (shard as usize) <= LEAVING as usize {
+        if shard == LEAVING {
+            return None;
+        }
+        shard = crate::threads::register()?;
+    }
+    // SAFETY: a shard is used by its thread only and never unmapped while that lives.
+    let shard = unsafe { &mut *shard };
+    if shard.inside {
+        return None;
+    }
+    shard.inside = true;
+    Some(Entered { shard })
+}
+
+/// The thread is inside the tracker: what it allocates meanwhile passes by uncounted.
+pub(crate) struct Entered {
+    pub(crate) shard: &'static mut Shard,
+}
+
+impl Drop for Entered {
+    #[inline]
+    fn drop(&mut self) {
+        self.shard.inside = false;
+    }
+}
+
+/// Undoes an [`enter`] whose guard was forgotten.
+pub(crate) fn step_out() {
+    // SAFETY: the slot is this thread's own, and a shard in it is alive.
+    unsafe {
+        let shard = *thread_slot();
+        if shard as usize > LEAVING as usize {
+            (*shard).inside = false;
+        }
+    }
+}
+
+/// True when this thread is inside the tracker or one of Python's allocators that the tracker wraps.
+pub(crate) fn is_inside() -> bool {
+    // SAFETY: the slot is this thread's own, and a shard in it is alive.
+    unsafe {
+        let shard = *thread_slot();
+        shard as usize > LEAVING as usize && (*shard).inside
+    }
+}

@@ -1,0 +1,172 @@
+//! Threads come and go: the first allocation of a thread gives it a shard, its end frees the shard for the next one.
+
+use core::ptr;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use brimline_recording::layout::Table;
+
+use crate::array::Array;
+use crate::lock::Lock;
+use crate::recording;
+use crate::shard::{Shard, expect_several_threads};
+use crate::state::{LEAVING, thread_slot};
+use crate::system;
+
+struct Threads {
+    all: Array<*mut Shard>,
+    idle: Array<*mut Shard>,
+}
+
+impl Threads {
+    /// With one thread the process's total is kept exactly; with several each publishes its part now and then.
+    fn count_busy(&self) {
+        expect_several_threads(self.all.len() - self.idle.len() > 1);
+    }
+}
+
+static THREADS: Lock<Threads> = Lock::new(Threads { all: Array::new(), idle: Array::new() });
+static KEY: AtomicU32 = AtomicU32::new(u32::MAX);
+
+/// Asks to be told when a thread ends; once, at start.
+pub(crate) fn init() -> bool {
+    let mut key = 0;
+    // SAFETY: plain libc call.
+    let made = unsafe { libc::pthread_key_create(&raw mut key, Some(farewell)) } == 0;
+    KEY.store(key, Ordering::Release);
+    made
+}
+
+/// A shard for this thread. `None` when tables or memory are exhausted: the thread is not counted.
+#[cold]
+pub(crate) fn register() -> Option<*mut Shard> {
+    // SAFETY: the slot is this thread's; what `pthread_setspecific` may allocate meets a shard that is `inside`.
+    unsafe {
+        let slot = thread_slot();
+        slot.write(LEAVING);
+        let shard = THREADS.with(|threads| {
+            let shard = match threads.idle.len().checked_sub(1) {
+                Some(last) => {
+                    let shard = threads.idle.as_slice()[last];
+                    threads.idle.truncate(last);
+                    shard
+                }
+                None => {
+                    let index = recording::take(Table::Threads, 1)?;
+                    let shard = system::map(size_of::<Shard>()).cast::<Shard>();
+                    if shard.is_null() || !threads.all.push(shard) {
+                        return None;
+                    }
+                    shard.write(Shard::new(index)?);
+                    shard
+                }
+            };
+            threads.count_busy();
+            Some(shard)
+        })?;
+        let row = recording::thread((*shard).index);
+        (*row).tid = system::tid();
+        (*row).ident = libc::pthread_self() as u64;
+        (*row).uses += 1;
+        (*row).name = [0; 64];
+        (*row).reserved[0] = 0;
+        (*shard).inside = true;
+        (*shard).farewells = 0;
+        slot.write(shard);
+        libc::pthread_setspecific(KEY.load(Ordering::Acquire), shard.cast());
+        (*shard).inside = false;
+        Some(shard)
+    }
+}
+
+/// Destructor of the thread's key. Other destructors may still free memory, so the first calls only ask for another.
+unsafe extern "C" fn farewell(shard: *mut libc::c_void) {
+    let shard = shard.cast::<Shard>();
+    (*shard).farewells += 1;
+    if (*shard).farewells < 3 {
+        libc::pthread_setspecific(KEY.load(Ordering::Acquire), shard.cast());
+        return;
+    }
+    retire();
+}
+
+/// This thread is not counted from here on; its shard waits for the next thread.
+pub(crate) fn retire() {
+    // SAFETY: the slot is this thread's own.
+    let shard = unsafe { thread_slot().replace(LEAVING) };
+    if shard as usize <= LEAVING as usize {
+        return;
+    }
+    // SAFETY: the thread's own shard, alive and from here on only in the list.
+    unsafe {
+        libc::pthread_setspecific(KEY.load(Ordering::Acquire), ptr::null());
+        (*shard).flush();
+        (*shard).stack.release();
+    }
+    THREADS.with(|threads| {
+        threads.idle.push(shard);
+        threads.count_busy();
+    });
+}
+
+/// A thread that has left is counted again from its next allocation on.
+pub(crate) fn join() {
+    // SAFETY: the slot is this thread's own.
+    unsafe { thread_slot().write(ptr::null_mut()) };
+}
+
+/// This thread will not be counted.
+pub(crate) fn leave() {
+    // SAFETY: the slot is this thread's own.
+    unsafe { thread_slot().write(LEAVING) };
+}
+
+/// Runs `action` for the row of each thread that lives.
+pub(crate) fn for_each_row(mut action: impl FnMut(*mut brimline_recording::layout::Thread)) {
+    THREADS.with(|threads| {
+        for &shard in threads.all.as_slice() {
+            // SAFETY: shards are never unmapped outside `fork`.
+            action(recording::thread(unsafe { (*shard).index }));
+        }
+    });
+}
+
+/// Publishes what all threads have counted; exact only while the others stand still.
+pub(crate) fn flush_all() {
+    THREADS.with(|threads| {
+        for &shard in threads.all.as_slice() {
+            // SAFETY: as above; a thread that counts at this moment may lose one publication, not one block.
+            unsafe { (*shard).flush() };
+        }
+    });
+}
+
+/// For `fork`.
+pub(crate) fn lock_for_fork() {
+    THREADS.acquire();
+}
+
+/// After `fork`, in both processes.
+pub(crate) fn unlock_after_fork() {
+    THREADS.release();
+}
+
+/// In a forked child: no thread has a shard any more, the one that lives gets a new one at its next allocation.
+pub(crate) fn clear() {
+    THREADS.with(|threads| {
+        for &shard in threads.all.as_slice() {
+            // SAFETY: the child has one thread, and it is here, outside all shards.
+            unsafe {
+                (*shard).release();
+                system::unmap(shard.cast(), size_of::<Shard>());
+            }
+        }
+        threads.all.free();
+        threads.idle.free();
+    });
+    // SAFETY: the slot is this thread's own.
+    unsafe {
+        thread_slot().write(ptr::null_mut());
+        libc::pthread_setspecific(KEY.load(Ordering::Acquire), ptr::null());
+    }
+    expect_several_threads(false);
+}
