@@ -1,2 +1,43 @@
-//! Development tasks: `cargo xtask tidy|bless`.
-fn main() {}
+//! Development tasks: `cargo xtask tidy|bless|soak`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its user")]
+
+mod commands;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+
+const USAGE: &str = "usage: cargo xtask <task>
+
+  tidy    check what the compiler does not: crate edges, names, sizes, paths, licences, docs, reasons for `unsafe`
+  bless   run the tests and write what they produced over the golden files
+  soak    the long versions of the end-to-end tests: 100 kills, 1,000 forks, 10 races";
+
+fn main() -> ExitCode {
+    let task = std::env::args().nth(1);
+    let result = match task.as_deref() {
+        Some("tidy") => root().and_then(|root| tidy::run(&root)),
+        Some("bless") => root().and_then(|root| commands::bless(&root)),
+        Some("soak") => root().and_then(|root| commands::soak(&root)),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The workspace's folder: the parent of this crate's.
+fn root() -> Result<PathBuf> {
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").context("start me with `cargo xtask`")?;
+    Ok(PathBuf::from(manifest).parent().context("xtask lies in the workspace")?.to_path_buf())
+}

@@ -1,13 +1,39 @@
 //! Starts a program, watches its processes, and keeps what the tracker inside them counts.
 //!
+//! [`record`] runs a program from start to end; [`snapshot()`] asks a running run for a capture, from any process;
+//! [`close`] turns the recordings of dead processes into small files; [`doctor`] tells what would work here.
+//!
 //! The program is in charge: its streams, process group, terminal, signals and exit code are its own, and whatever
 //! goes wrong with the recording is told to the [`Observer`] while the program goes on.
 #![deny(missing_docs)]
 
+mod cgroup;
+pub mod close;
+mod command_line;
+pub mod doctor;
 mod error;
+mod free_space;
+mod git;
+mod launch;
+mod mailbox;
 mod observer;
 mod plan;
+mod proc_files;
+mod processes;
+mod recorder;
+mod recording_header;
+mod sampler;
+mod series_writer;
+mod signals;
+mod snapshot;
+mod triggers;
+mod waiting;
 
+pub use cgroup::memory_limit;
 pub use error::{LaunchError, RecordingError, SnapshotError};
 pub use observer::{LiveProcess, LiveState, Observer, Problem};
 pub use plan::{Plan, SnapshotThreshold, SnapshotTriggers};
+pub use recorder::{Outcome, record};
+pub use recording_header::RecordingHeader;
+pub use signals::signal_number;
+pub use snapshot::{COLLECTION_TIMEOUT, SnapshotRequest, mark, snapshot};

@@ -9,6 +9,7 @@ pub mod formats;
 mod interner;
 mod merge;
 mod model;
+pub mod series;
 
 pub use interner::{StringId, StringTable};
 pub use model::{

@@ -86,15 +86,15 @@ pub(crate) fn poll() {
 fn poll_start() {
     // SAFETY: the interpreter is still starting, on one thread.
     unsafe {
-        python::install_if_replaced();
+        python::install_if_reset();
         if (Api::get().is_initialized)() != 0 && PHASE.swap(CALL_PENDING, Ordering::Relaxed) == STARTING {
             (Api::get().add_pending_call)(on_main_thread, ptr::null_mut());
         }
     }
 }
 
-/// An arena was mapped or unmapped: the object allocator works, so a replacement of it would be in place.
-pub(crate) fn arena_changed() {
+/// An arena was mapped: the object allocator works, so a replacement of it would be in place.
+pub(crate) fn arena_mapped() {
     if PHASE.load(Ordering::Relaxed) == STARTING {
         // SAFETY: as in `poll_start`.
         unsafe { python::install_if_replaced() };

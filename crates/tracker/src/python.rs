@@ -164,11 +164,25 @@ pub(crate) unsafe fn install() {
     }
 }
 
-/// Wraps the allocators again if the interpreter has replaced them while starting (`PYTHONMALLOC`, `-X dev`). Those
-/// that are merely stacked on ours (tracemalloc) stay. Called while the thread is inside.
+/// Wraps the allocators again if the interpreter has put its default ones back while starting (`PYTHONMALLOC=malloc`).
+/// Only looks, calls none of them: safe wherever an allocation can happen.
 ///
 /// # Safety
 /// As for `install`.
+pub(crate) unsafe fn install_if_reset() {
+    let mut present = core::mem::MaybeUninit::<Allocator>::uninit();
+    (Api::get().mem_get_allocator)(RAW as c_int, present.as_mut_ptr().cast());
+    let original = *ORIGINALS.0.get().cast::<Allocator>();
+    if present.assume_init().malloc as usize == original.malloc as usize {
+        install();
+    }
+}
+
+/// Wraps the allocators again if the interpreter has replaced them while starting (`PYTHONMALLOC`, `-X dev`). Those
+/// that are merely stacked on ours (tracemalloc) stay: whether ours is reached tells. Called while the thread is inside.
+///
+/// # Safety
+/// As for `install`, and no lock of a stacked allocator may be held.
 pub(crate) unsafe fn install_if_replaced() {
     let api = Api::get();
     PROBE_SEEN.store(false, Ordering::Relaxed);

@@ -9,6 +9,10 @@ mod example;
 pub mod json;
 pub mod linetable;
 pub mod recording;
+pub mod series_columns;
+pub mod series_csv;
+pub mod series_json;
+pub mod series_prometheus;
 pub mod speedscope;
 
 use std::io::{self, Write};

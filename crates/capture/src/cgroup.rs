@@ -1,0 +1,87 @@
+//! The control group's memory limit, of either version.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A limit at or above this is none: version 1 writes the largest page-aligned i64.
+const NO_LIMIT: u64 = 1 << 60;
+
+/// Files of the group that limits this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MemoryGroup {
+    /// The limit in bytes.
+    pub(crate) limit: u64,
+    usage_file: PathBuf,
+}
+
+impl MemoryGroup {
+    /// Bytes charged to the group now, page cache included.
+    pub(crate) fn usage(&self) -> Option<u64> {
+        read_number(&self.usage_file)
+    }
+}
+
+/// The memory limit of this process's control group in bytes, if it has one.
+pub fn memory_limit() -> Option<u64> {
+    memory_group().map(|group| group.limit)
+}
+
+/// The group with the lowest limit among this process's own and those above it.
+pub(crate) fn memory_group() -> Option<MemoryGroup> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    find_group(&groups, Path::new("/sys/fs/cgroup"))
+}
+
+fn find_group(groups: &str, mount: &Path) -> Option<MemoryGroup> {
+    let mut best: Option<MemoryGroup> = None;
+    for line in groups.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
+        let (root, limit_name, usage_name) = if controllers.is_empty() {
+            (mount.to_owned(), "memory.max", "memory.current")
+        } else if controllers.split(',').any(|controller| controller == "memory") {
+            (mount.join("memory"), "memory.limit_in_bytes", "memory.usage_in_bytes")
+        } else {
+            continue;
+        };
+        // In a container the path may be the host's, which is not mounted: the mount's own root is the group then.
+        for ancestor in Path::new(path.trim_start_matches('/')).ancestors() {
+            let folder = root.join(ancestor);
+            let limit = read_number(&folder.join(limit_name)).filter(|limit| *limit < NO_LIMIT);
+            if let Some(limit) = limit.filter(|limit| best.as_ref().is_none_or(|best| *limit < best.limit)) {
+                best = Some(MemoryGroup { limit, usage_file: folder.join(usage_name) });
+            }
+        }
+    }
+    best
+}
+
+fn read_number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find_group;
+
+    #[test]
+    fn finds_the_lowest_limit_of_both_versions() {
+        let mount = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = mount.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("a/b/memory.max", "max\n");
+        write("a/memory.max", "1000000\n");
+        write("a/memory.current", "400000\n");
+        let group = find_group("0::/a/b\n", mount.path()).unwrap();
+        assert_eq!((group.limit, group.usage()), (1_000_000, Some(400_000)));
+        write("memory/box/memory.limit_in_bytes", "500000\n");
+        write("memory/memory.limit_in_bytes", "9223372036854771712\n");
+        write("memory/box/memory.usage_in_bytes", "7\n");
+        let group = find_group("4:cpu,memory:/box\n0::/a/b\n", mount.path()).unwrap();
+        assert_eq!((group.limit, group.usage()), (500_000, Some(7)));
+        assert_eq!(find_group("4:memory:/elsewhere\n", mount.path()), None);
+    }
+}

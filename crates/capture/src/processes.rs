@@ -1,0 +1,161 @@
+//! The processes of a run: the program, its children and theirs, and whoever writes a recording of the run.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+
+use brimline_store::{ProcessRecord, RunFolder, Timestamp, artifacts};
+
+use crate::command_line::without_secrets;
+use crate::proc_files;
+use crate::recording_header::RecordingHeader;
+
+/// A process, from when it was first seen.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) start_ticks: u64,
+    pub(crate) record: ProcessRecord,
+    /// The recording that the process writes now.
+    pub(crate) recording: Option<PathBuf>,
+    /// Samples until the costly figures are due again.
+    pub(crate) rollup_wait: u32,
+}
+
+impl Watched {
+    pub(crate) fn is_alive(&self) -> bool {
+        self.record.end.is_none()
+    }
+}
+
+/// All processes seen so far. A daemon that left the tree stays in the list once it was seen, or once it records.
+#[derive(Debug)]
+pub(crate) struct Processes {
+    folder: Option<RunFolder>,
+    /// In the order of discovery. An id used again by another process is another entry.
+    list: Vec<Watched>,
+    /// Place of the latest process with an id.
+    places: HashMap<u32, usize>,
+    seen_recordings: BTreeSet<String>,
+    python_versions: BTreeSet<String>,
+    lists_children: bool,
+}
+
+impl Processes {
+    pub(crate) fn new(root: u32, folder: Option<RunFolder>) -> Self {
+        let mut processes = Self {
+            folder,
+            list: Vec::new(),
+            places: HashMap::new(),
+            seen_recordings: BTreeSet::new(),
+            python_versions: BTreeSet::new(),
+            lists_children: proc_files::lists_children(),
+        };
+        processes.add(root);
+        processes
+    }
+
+    /// Looks for new processes and recordings, and for those that have ended.
+    pub(crate) fn refresh(&mut self) {
+        self.mark_ended();
+        let parents = if self.lists_children { Vec::new() } else { proc_files::all_parents() };
+        let mut queue: Vec<u32> = self.alive().map(|watched| watched.record.pid).collect();
+        while let Some(pid) = queue.pop() {
+            let children = if self.lists_children {
+                proc_files::children(pid)
+            } else {
+                parents.iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| *child).collect()
+            };
+            queue.extend(children.into_iter().filter(|child| self.add(*child)));
+        }
+        self.find_recordings();
+    }
+
+    /// Notes the end of processes that are gone.
+    pub(crate) fn mark_ended(&mut self) {
+        for watched in self.list.iter_mut().filter(|watched| watched.is_alive()) {
+            let same = proc_files::stat(watched.record.pid)
+                .is_some_and(|stat| stat.start_ticks == watched.start_ticks && !matches!(stat.state, b'Z' | b'X'));
+            if !same {
+                watched.record.end = Some(Timestamp::now());
+            }
+        }
+    }
+
+    /// Adds a living process that is not known; whether it was added.
+    fn add(&mut self, pid: u32) -> bool {
+        let Some(stat) = proc_files::stat(pid).filter(|stat| !matches!(stat.state, b'Z' | b'X')) else { return false };
+        let known = self.places.get(&pid).map(|place| &self.list[*place]);
+        if known.is_some_and(|watched| watched.start_ticks == stat.start_ticks) {
+            return false;
+        }
+        let record = ProcessRecord {
+            pid,
+            parent_pid: stat.parent_pid,
+            start: Timestamp::now(),
+            command: proc_files::command_line(pid).map(|command| without_secrets(&command)).unwrap_or_default(),
+            ..ProcessRecord::default()
+        };
+        self.push(Watched { start_ticks: stat.start_ticks, record, recording: None, rollup_wait: 0 });
+        true
+    }
+
+    fn push(&mut self, watched: Watched) {
+        self.places.insert(watched.record.pid, self.list.len());
+        self.list.push(watched);
+    }
+
+    /// Gives new recordings to their processes; one whose process came and went unseen gets an entry of its own.
+    pub(crate) fn find_recordings(&mut self) {
+        let Some(folder) = &self.folder else { return };
+        for file in artifacts::processes(folder).unwrap_or_default() {
+            if self.seen_recordings.contains(&file.stem) {
+                continue;
+            }
+            // No header yet: the tracker is at work on it, the next look will find it.
+            let Ok(Some(header)) = RecordingHeader::read(&file.path) else { continue };
+            let started = Timestamp(header.start_unix_ns);
+            let fits = |watched: &Watched| watched.record.end.is_none_or(|end| started <= end);
+            let known = self.places.get(&file.pid).is_some_and(|place| fits(&self.list[*place]));
+            if !known && !self.add(file.pid) {
+                let record = ProcessRecord {
+                    pid: file.pid,
+                    parent_pid: header.parent_pid,
+                    start: started,
+                    end: Some(Timestamp::now()),
+                    ..ProcessRecord::default()
+                };
+                self.push(Watched { start_ticks: 0, record, recording: None, rollup_wait: 0 });
+            }
+            let watched = &mut self.list[self.places[&file.pid]];
+            watched.record.start = watched.record.start.min(started);
+            watched.record.python_version = header.python_version_text();
+            if let Some(version) = &watched.record.python_version {
+                self.python_versions.insert(version.clone());
+            }
+            watched.record.recordings.push(file.stem.clone());
+            watched.recording = Some(file.path);
+            self.seen_recordings.insert(file.stem);
+        }
+    }
+
+    pub(crate) fn alive(&self) -> impl Iterator<Item = &Watched> {
+        self.list.iter().filter(|watched| watched.is_alive())
+    }
+
+    pub(crate) fn alive_mut(&mut self) -> impl Iterator<Item = &mut Watched> {
+        self.list.iter_mut().filter(|watched| watched.is_alive())
+    }
+
+    /// The latest process with this id.
+    pub(crate) fn get_mut(&mut self, pid: u32) -> Option<&mut Watched> {
+        self.places.get(&pid).map(|place| &mut self.list[*place])
+    }
+
+    /// What `run.json` says about them.
+    pub(crate) fn records(&self) -> Vec<ProcessRecord> {
+        self.list.iter().map(|watched| watched.record.clone()).collect()
+    }
+
+    pub(crate) fn python_versions(&self) -> Vec<String> {
+        self.python_versions.iter().cloned().collect()
+    }
+}

@@ -1,0 +1,416 @@
+//! Records a program from start to end.
+
+use std::ffi::OsString;
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use brimline_store::private_file::Durability;
+use brimline_store::{
+    ProgramExit, RunEnd, RunFolder, RunLock, RunName, RunRecord, Store, StoreError, Timestamp, Tracking, artifacts,
+};
+
+use crate::close::close_recordings;
+use crate::error::LaunchError;
+use crate::git;
+use crate::launch;
+use crate::observer::{Observer, Problem};
+use crate::plan::Plan;
+use crate::processes::Processes;
+use crate::sampler;
+use crate::series_writer::SeriesWriter;
+use crate::signals::{self, News, Signals};
+use crate::snapshot::{COLLECTION_TIMEOUT, SnapshotRequest, snapshot};
+use crate::triggers::{Due, Triggers};
+use crate::waiting;
+use crate::{free_space, proc_files};
+
+/// With less room than this nothing is recorded: not even the shortest run would fit.
+const LEAST_FREE_BYTES: u64 = 4 << 20;
+/// Times of the first samples; from then on they follow the plan's interval.
+const FIRST_SAMPLES: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500)];
+/// Time between two looks at the resident set, from which the last sample comes.
+const LOOK: Duration = Duration::from_millis(100);
+/// The same while memory nears a threshold.
+const NEAR_LOOK: Duration = Duration::from_millis(50);
+/// How long an urgent snapshot waits for a collection: memory grows meanwhile.
+const URGENT_TIMEOUT: Duration = Duration::from_secs(1);
+/// `run.json` is brought up to date this often while the program runs.
+const SAVE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the end waits for git.
+const GIT_PATIENCE: Duration = Duration::from_millis(5);
+
+/// What became of the program and of the run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How the program ended.
+    pub exit: ProgramExit,
+    /// The run; `None` when nothing could be recorded.
+    pub folder: Option<RunFolder>,
+    /// The run's record as written; `None` when nothing could be recorded.
+    pub record: Option<RunRecord>,
+    /// Everything that could not be recorded; the observer has heard of each.
+    pub problems: Vec<Problem>,
+    /// Seconds from start to end of the program.
+    pub seconds: f64,
+}
+
+/// Runs the plan's command to its end, recording what can be recorded. Only a program that could not be started is an
+/// error; then no run is left behind.
+pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchError> {
+    if plan.command.is_empty() {
+        return Err(LaunchError::NoCommand);
+    }
+    let store = Store::new(plan.store.clone());
+    let mut problems = Problems { observer, list: Vec::new() };
+    let mut run = match begin(plan, &store) {
+        Ok(run) => Some(run),
+        Err(reason) => {
+            problems.tell(Problem::NoFolder { reason });
+            None
+        }
+    };
+    let environment = environment(plan, run.as_mut(), &mut problems);
+    let signals = Signals::install(plan.triggers.on_signal)
+        .map_err(|source| LaunchError::Failed { command: plan.command[0].to_string_lossy().into_owned(), source })?;
+    let own_max_rss = proc_files::status(std::process::id()).and_then(|status| status.max_rss);
+    let clock = Instant::now();
+    let child = match launch::start(&plan.command, &environment) {
+        Ok(child) => child,
+        Err(error) => {
+            if let Some(run) = run {
+                // The command's own error is the one to tell.
+                let _ = run.folder.remove();
+            }
+            return Err(error);
+        }
+    };
+    let pid = child.id();
+    if let Some(run) = &mut run {
+        run.record.pid = Some(pid);
+        run.record.start = Timestamp::now();
+    }
+    observer.started(run.as_ref().map(|run| &run.folder), pid);
+    let processes = Processes::new(pid, run.as_ref().map(|run| run.folder.clone()));
+    let (sender, receiver) = mpsc::channel();
+    let busy = AtomicUsize::new(0);
+    let question = run.as_ref().and_then(|_| std::env::current_dir().ok()).and_then(|cwd| git::ask(&cwd));
+    let (waited, watch, failures) = std::thread::scope(|scope| {
+        let folder = run.as_ref().map(|run| run.folder.clone());
+        let busy = &busy;
+        let store = &store;
+        let worker = scope.spawn(move || work(store, folder.as_ref(), &receiver, busy, observer));
+        let watch = Watch {
+            plan,
+            signals: &signals,
+            pid,
+            clock,
+            run: run.as_ref().map(|run| (run.folder.clone(), run.record.clone())),
+            busy,
+            observer,
+            processes,
+            problems: Vec::new(),
+        };
+        let watch = scope.spawn(move || watch.run(&sender));
+        let waited = waiting::wait(pid);
+        signals.end();
+        (waited, joined(watch.join()), joined(worker.join()))
+    });
+    let seconds = clock.elapsed().as_secs_f64();
+    problems.list.extend(watch.problems);
+    problems.list.extend(failures);
+    let waited = waited
+        .map_err(|source| LaunchError::Failed { command: plan.command[0].to_string_lossy().into_owned(), source })?;
+    let exit = launch::exit_of(waited.status);
+    let Some(mut run) = run else {
+        return Ok(Outcome { exit, folder: None, record: None, problems: problems.list, seconds });
+    };
+    let mut processes = watch.processes;
+    processes.mark_ended();
+    processes.find_recordings();
+    // The kernel's maximum of a new process starts with that of its parent, brimline: only beyond it does it say more.
+    if let Some(program) = processes.get_mut(pid).filter(|_| own_max_rss.is_some_and(|own| waited.max_rss > own)) {
+        program.record.max_rss_bytes = program.record.max_rss_bytes.max(Some(waited.max_rss));
+    }
+    run.record.git = question.map(|question| question.answer(GIT_PATIENCE));
+    finish(&store, &mut run, exit, &processes, &mut problems);
+    Ok(Outcome { exit, folder: Some(run.folder), record: Some(run.record), problems: problems.list, seconds })
+}
+
+/// A panic in a thread is one of the whole recording.
+fn joined<T>(result: std::thread::Result<T>) -> T {
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+struct Run {
+    folder: RunFolder,
+    record: RunRecord,
+    _lock: RunLock,
+}
+
+struct Problems<'a> {
+    observer: &'a dyn Observer,
+    list: Vec<Problem>,
+}
+
+impl Problems<'_> {
+    fn tell(&mut self, problem: Problem) {
+        self.observer.problem(&problem);
+        self.list.push(problem);
+    }
+}
+
+/// An error with its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+fn begin(plan: &Plan, store: &Store) -> Result<Run, String> {
+    let free = free_space::free_bytes(store.root());
+    if let Some(free) = free.filter(|free| *free < LEAST_FREE_BYTES) {
+        let root = store.root().display();
+        return Err(format!("expected {LEAST_FREE_BYTES} free bytes for `{root}`, found {free}"));
+    }
+    let (folder, lock) = store.create_run().map_err(|error| chain(&error))?;
+    let command: Vec<String> = plan.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let mut record = RunRecord::new(folder.id().clone(), crate::command_line::without_secrets(&command));
+    record.name.clone_from(&plan.name);
+    record.cwd = std::env::current_dir().ok().map(|cwd| cwd.to_string_lossy().into_owned());
+    record.hostname = fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
+    record.workload.clone_from(&plan.workload);
+    let run = Run { folder, record, _lock: lock };
+    if let Err(error) = run.folder.save(&run.record, Durability::Cached) {
+        let _ = run.folder.remove();
+        return Err(chain(&error));
+    }
+    Ok(run)
+}
+
+fn environment(plan: &Plan, run: Option<&mut Run>, problems: &mut Problems<'_>) -> Vec<(OsString, OsString)> {
+    let mut environment = plan.environment.clone();
+    let Some(run) = run else { return environment };
+    match plan.tracker.as_deref().map_err(Clone::clone).and_then(launch::preload) {
+        Ok(preload) => {
+            environment.push(("LD_PRELOAD".into(), preload));
+            environment.push(("BRIMLINE_TRACKER_DIR".into(), run.folder.processes_path().into()));
+        }
+        Err(reason) => {
+            run.record.tracking = Tracking::Off { reason: reason.clone() };
+            problems.tell(Problem::NoTracking { reason });
+        }
+    }
+    environment
+}
+
+/// Opens the database while the program starts, so that its end need not wait for it; then takes the snapshots, one
+/// after the other.
+fn work(
+    store: &Store,
+    folder: Option<&RunFolder>,
+    receiver: &mpsc::Receiver<Due>,
+    busy: &AtomicUsize,
+    observer: &dyn Observer,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let Some(folder) = folder else { return problems };
+    // A failure comes again at the end, where it is told.
+    let _ = store.database();
+    for due in receiver {
+        let request = SnapshotRequest {
+            name: RunName::parse(&due.name).ok(),
+            pid: None,
+            trigger: due.trigger.clone(),
+            timeout: if due.is_urgent { URGENT_TIMEOUT } else { COLLECTION_TIMEOUT },
+        };
+        match snapshot(folder, &request) {
+            Ok(record) => observer.snapshot(&record),
+            Err(error) => {
+                let problem = Problem::SnapshotFailed { trigger: due.trigger, reason: chain(&error) };
+                observer.problem(&problem);
+                problems.push(problem);
+            }
+        }
+        busy.fetch_sub(1, Ordering::SeqCst);
+    }
+    problems
+}
+
+/// The thread that samples and passes signals on while the program runs.
+struct Watch<'a> {
+    plan: &'a Plan,
+    signals: &'a Signals,
+    pid: u32,
+    clock: Instant,
+    run: Option<(RunFolder, RunRecord)>,
+    busy: &'a AtomicUsize,
+    observer: &'a dyn Observer,
+    processes: Processes,
+    problems: Vec<Problem>,
+}
+
+/// What the thread leaves.
+struct Watched {
+    processes: Processes,
+    problems: Vec<Problem>,
+}
+
+impl Watch<'_> {
+    fn tell(&mut self, problem: Problem) {
+        self.observer.problem(&problem);
+        self.problems.push(problem);
+    }
+
+    fn run(mut self, sender: &mpsc::Sender<Due>) -> Watched {
+        let mut series = self.run.as_ref().and_then(|(folder, _)| match SeriesWriter::create(folder) {
+            Ok(series) => Some(series),
+            Err(error) => {
+                let problem = Problem::SeriesStopped { reason: chain(&error) };
+                self.observer.problem(&problem);
+                self.problems.push(problem);
+                None
+            }
+        });
+        let mut triggers = Triggers::new(&self.plan.triggers);
+        let mut first = FIRST_SAMPLES.into_iter();
+        let interval = self.plan.interval.max(Duration::from_millis(10));
+        let mut next_sample = first.next().unwrap_or_default();
+        let mut next_save = Duration::ZERO;
+        let mut peak = None;
+        let mut is_near = false;
+        loop {
+            let elapsed = self.clock.elapsed();
+            let rss = if elapsed >= next_sample {
+                self.processes.refresh();
+                let samples = sampler::sample(&mut self.processes, elapsed.as_secs_f64(), interval);
+                self.append(&mut series, &samples);
+                let state = sampler::live_state(&samples, elapsed.as_secs_f64(), peak);
+                peak = state.peak_bytes;
+                self.observer.sampled(&state);
+                self.save(elapsed, &mut next_save);
+                while next_sample <= elapsed {
+                    next_sample = first.next().unwrap_or(next_sample.max(FIRST_SAMPLES[3]) + interval);
+                }
+                state.rss_bytes
+            } else {
+                sampler::look(&mut self.processes)
+            };
+            let (mut due, near) = triggers.by_memory(rss);
+            is_near = near || (is_near && triggers.watches_memory());
+            due.extend(triggers.by_time(elapsed));
+            let look = if is_near { NEAR_LOOK } else { LOOK };
+            let wake = (elapsed + look).min(next_sample).min(triggers.next_time().unwrap_or(Duration::MAX));
+            let pause = wake.saturating_sub(self.clock.elapsed()).as_millis().clamp(1, 1000);
+            let mut has_ended = false;
+            for news in self.signals.wait(pause as i32) {
+                match news {
+                    News::Ended => has_ended = true,
+                    News::Signal { signal, from_kernel } => match triggers.by_signal(signal) {
+                        Some(snapshot) => due.push(snapshot),
+                        None if !from_kernel => signals::send(self.pid, signal),
+                        None => {}
+                    },
+                }
+            }
+            for due in due {
+                self.ask(sender, due);
+            }
+            if has_ended {
+                break;
+            }
+        }
+        self.close_series(series);
+        Watched { processes: self.processes, problems: self.problems }
+    }
+
+    /// Hands a snapshot to the worker, unless one by time or signal is under way.
+    fn ask(&self, sender: &mpsc::Sender<Due>, due: Due) {
+        if self.run.is_some() && (due.is_urgent || self.busy.load(Ordering::SeqCst) == 0) {
+            self.busy.fetch_add(1, Ordering::SeqCst);
+            if sender.send(due).is_err() {
+                self.busy.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+    }
+
+    fn append(&mut self, series: &mut Option<SeriesWriter>, samples: &[brimline_store::series::Sample]) {
+        if let Some(Err(error)) = series.as_mut().map(|series| series.append(samples)) {
+            *series = None;
+            self.tell(Problem::SeriesStopped { reason: chain(&error) });
+        }
+    }
+
+    /// Keeps `run.json` near the truth, for the case that this process is killed.
+    fn save(&mut self, elapsed: Duration, next: &mut Duration) {
+        if elapsed < *next {
+            return;
+        }
+        *next = elapsed + SAVE_INTERVAL;
+        if let Some((folder, record)) = &mut self.run {
+            record.processes = self.processes.records();
+            record.python_versions = self.processes.python_versions();
+            // The end writes it again, and tells if it cannot.
+            let _ = folder.save(record, Durability::Cached);
+        }
+    }
+
+    /// The last sample is the last look at what was alive then.
+    fn close_series(&mut self, series: Option<SeriesWriter>) {
+        let Some(mut series) = series else { return };
+        let seconds = self.clock.elapsed().as_secs_f64();
+        let last: Vec<_> = self
+            .processes
+            .alive()
+            .map(|watched| brimline_store::series::Sample {
+                seconds,
+                pid: watched.record.pid,
+                rss_bytes: watched.record.last_rss_bytes,
+                max_rss_bytes: watched.record.max_rss_bytes,
+                ..Default::default()
+            })
+            .filter(|sample| sample.rss_bytes.is_some())
+            .collect();
+        if let Err(error) = series.append(&last).and_then(|()| series.close()) {
+            self.tell(Problem::SeriesStopped { reason: chain(&error) });
+        }
+    }
+}
+
+fn finish(store: &Store, run: &mut Run, exit: ProgramExit, processes: &Processes, problems: &mut Problems<'_>) {
+    run.record.end = Some(RunEnd { at: Timestamp::now(), exit });
+    run.record.processes = processes.records();
+    run.record.python_versions = processes.python_versions();
+    for refusal in artifacts::refusals(&run.folder).unwrap_or_default() {
+        if let Some(process) = run.record.processes.iter_mut().find(|process| process.pid == refusal.pid) {
+            process.refused = Some(refusal.reason.clone());
+        }
+        problems.tell(Problem::Refused { pid: refusal.pid, reason: refusal.reason });
+    }
+    match close_recordings(&run.folder) {
+        Ok(closed) => {
+            for (_, error) in closed.failures {
+                problems.tell(Problem::NotClosed { reason: chain(&error) });
+            }
+        }
+        Err(error) => problems.tell(Problem::NotClosed { reason: chain(&error) }),
+    }
+    run.record.problems = problems.list.iter().map(ToString::to_string).collect();
+    if let Err(error) = write_down(store, run) {
+        problems.tell(Problem::RecordNotWritten { reason: chain(&error) });
+    }
+}
+
+fn write_down(store: &Store, run: &mut Run) -> Result<(), StoreError> {
+    run.folder.save(&run.record, Durability::Synced)?;
+    // Marks and snapshots that came from other processes are in the events.
+    run.record = run.folder.load()?;
+    store.index(&run.folder)
+}

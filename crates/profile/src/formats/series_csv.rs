@@ -1,0 +1,112 @@
+//! Measurements as comma-, semicolon- or tab-separated text, with or without a header line.
+//!
+//! Quoted cells are understood (RFC 4180, without line breaks inside quotes); lines that begin with `#` are skipped.
+//! Without a header one column is the values, two are time and value, more are `column_1`, `column_2`, ….
+
+use super::series_columns::{Columns, DecodedSeries, SeriesDecodeError, SeriesOptions, series_of_columns};
+use super::series_json::seconds_of_text;
+
+/// Reads a table of measurements.
+///
+/// # Errors
+/// The bytes are no UTF-8, hold no line with a number, or lack the column asked for.
+pub fn decode(bytes: &[u8], options: &SeriesOptions) -> Result<DecodedSeries, SeriesDecodeError> {
+    let malformed = |problem: String| SeriesDecodeError::Malformed { format: "CSV", problem };
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| malformed(format!("expected UTF-8, found other bytes at byte {}", error.valid_up_to())))?;
+    let mut lines = text.trim_start_matches('\u{feff}').lines().filter(|line| {
+        let line = line.trim();
+        !line.is_empty() && !line.starts_with('#')
+    });
+    let first = lines.next().ok_or_else(|| malformed("expected lines of values, found an empty file".into()))?;
+    let separator = [',', ';', '\t'].into_iter().max_by_key(|&mark| first.matches(mark).count()).unwrap_or(',');
+    let head = cells_of(first, separator);
+    let headless = head.iter().all(|cell| cell.is_empty() || number_of(cell).is_finite());
+    let mut columns = Columns::default();
+    if headless {
+        columns.names = match head.len() {
+            1 => vec!["value".into()],
+            2 => vec!["time".into(), "value".into()],
+            more => (1..=more).map(|number| format!("column_{number}")).collect(),
+        };
+        columns.rows.push(head.iter().map(|cell| number_of(cell)).collect());
+    } else {
+        columns.names = head;
+    }
+    let width = columns.names.len();
+    let mut odd = 0_usize;
+    for line in lines {
+        let mut row: Vec<f64> = cells_of(line, separator).iter().map(|cell| number_of(cell)).collect();
+        odd += usize::from(row.len() != width);
+        row.resize(width, f64::NAN);
+        columns.rows.push(row);
+    }
+    if !columns.rows.iter().flatten().any(|cell| cell.is_finite()) {
+        return Err(malformed("expected lines of numbers, found none".into()));
+    }
+    let mut warnings = Vec::new();
+    if odd > 0 {
+        warnings.push(format!("{odd} lines have more or fewer cells than the first line's {width}"));
+    }
+    Ok(DecodedSeries { series: series_of_columns(&columns, options)?, warnings })
+}
+
+fn cells_of(line: &str, separator: char) -> Vec<String> {
+    let mut cells = vec![String::new()];
+    let mut quoted = false;
+    for letter in line.chars() {
+        match letter {
+            '"' => quoted = !quoted,
+            mark if mark == separator && !quoted => cells.push(String::new()),
+            other => {
+                if let Some(cell) = cells.last_mut() {
+                    cell.push(other);
+                }
+            }
+        }
+    }
+    cells.iter().map(|cell| cell.trim().to_owned()).collect()
+}
+
+fn number_of(cell: &str) -> f64 {
+    cell.parse().ok().or_else(|| seconds_of_text(cell)).unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> DecodedSeries {
+        decode(text.as_bytes(), &SeriesOptions::default()).unwrap()
+    }
+
+    #[test]
+    fn header_names_the_columns() {
+        let read = read("timestamp;rss_kb;comment\n0;10;\"a;b\"\n1;20;c\n");
+        assert_eq!(read.series.len(), 1);
+        assert_eq!(read.series[0].points[1].value, 20480.0);
+        assert!(read.warnings.is_empty());
+    }
+
+    #[test]
+    fn headless_pairs_are_time_and_value() {
+        let read = read("0.5,100\n1.0,nan\n1.5,120\n2.0\n");
+        let points = &read.series[0].points;
+        assert_eq!((points[0].seconds, points[0].value, points.len()), (0.5, 100.0, 4));
+        assert!(points[1].value.is_nan() && points[3].value.is_nan());
+        assert_eq!(read.warnings.len(), 1);
+    }
+
+    #[test]
+    fn dates_become_seconds() {
+        let read = read("time,rss\n2026-11-22T10:00:00Z,1\n2026-11-22T10:01:00Z,2\n");
+        assert_eq!(read.series[0].points[1].seconds - read.series[0].points[0].seconds, 60.0);
+    }
+
+    #[test]
+    fn text_without_numbers_is_refused() {
+        assert!(decode(b"hello world\nand more\n", &SeriesOptions::default()).is_err());
+        assert!(decode(b"", &SeriesOptions::default()).is_err());
+        assert!(decode(b"\xff\xfe", &SeriesOptions::default()).is_err());
+    }
+}

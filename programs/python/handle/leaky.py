@@ -1,0 +1,22 @@
+"""Files are opened, read and forgotten in a list, still open."""
+import sys
+import tempfile
+
+opened = []
+
+
+def read_all(path):
+    file = open(path, encoding="utf-8")
+    opened.append(file)
+    return len(file.read())
+
+
+def main(count):
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as source:
+        source.write("some lines\n" * 10)
+        source.flush()
+        total = sum(read_all(source.name) for _ in range(count))
+    print(f"{total} characters, {count} files")
+
+
+main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)

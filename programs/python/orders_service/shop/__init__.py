@@ -1,0 +1,1 @@
+"""The parts that the leaky and the bounded service share: a small framework, the catalogue, a deterministic load."""

@@ -1,0 +1,19 @@
+"""A report that reads everything into a list, for one number: high peak, nothing kept."""
+import sys
+
+
+def rows(count):
+    for number in range(count):
+        yield {"id": number, "amount": number * 13 % 997, "text": f"row {number} of the table"}
+
+
+def total(count):
+    everything = list(rows(count))
+    return sum(row["amount"] for row in everything)
+
+
+def main(count):
+    print(f"total {total(count)}")
+
+
+main(int(sys.argv[1]) if len(sys.argv) > 1 else 60000)

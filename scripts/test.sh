@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Runs all tests with all their set-up: scripts/test.sh [arguments of `cargo test`; default: --workspace]
+#
+# Needs cargo, a C compiler and CPython 3.11; Python packages are installed below the user's cache folder. As root on
+# Debian, missing Debian packages are installed too. Tests whose interpreter or oracle is missing say so on stderr;
+# with BRIMLINE_TEST_STRICT=1 they fail instead.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/find-pythons.sh
+. scripts/find-pythons.sh
+
+cache=${BRIMLINE_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/brimline-tests}
+mkdir -p "$cache"
+
+say() { printf 'test.sh: %s\n' "$*" >&2; }
+
+# Debian's python is the static layout; its packages can only be installed by root.
+install_debian_packages() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
+    local missing=() package
+    for package in gcc libc6-dev git python3.11 python3.11-venv; do
+        dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "installing Debian packages: ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    { apt-get update -q && apt-get install -q -y --no-install-recommends "${missing[@]}"; } </dev/null >"$cache/apt.log" 2>&1 ||
+        say "some could not be installed; see $cache/apt.log"
+}
+
+# A virtual environment with the packages of a requirements file, made once for each content of that file.
+make_venv() {
+    local python=$1 name=$2 requirements=$3 key folder
+    key=$({ "$python" -VV; echo "$python"; cat "$requirements"; } | sha256sum | cut -c1-12)
+    folder=$cache/$name-$key
+    if [ ! -e "$folder/.complete" ]; then
+        say "making the virtual environment $folder"
+        rm -rf "$folder"
+        "$python" -m venv "$folder"
+        "$folder/bin/pip" install -q --disable-pip-version-check --only-binary :all: -r "$requirements" >&2
+        touch "$folder/.complete"
+    fi
+    printf '%s' "$folder"
+}
+
+for tool in cargo cc git; do
+    command -v "$tool" >/dev/null || [ "$tool" = cc ] || { say "needs $tool"; exit 2; }
+done
+install_debian_packages
+find_pythons
+
+pythons='' venvs=''
+for layout in shared static; do
+    variable=${layout^^}_PYTHON
+    python=${!variable}
+    if [ -z "$python" ]; then
+        say "no CPython 3.11 in the $layout layout found"
+        [ "${BRIMLINE_TEST_STRICT:-0}" = 0 ] || exit 1
+        continue
+    fi
+    venv=$(make_venv "$python" "$layout" crates/brimline/tests/requirements.txt)
+    say "$layout: $python, $venv"
+    pythons=${pythons:+$pythons:}$python
+    venvs=${venvs:+$venvs:}$venv
+done
+[ -n "$pythons" ] && export BRIMLINE_TEST_PYTHONS=$pythons BRIMLINE_TEST_VENVS=$venvs
+[ -n "$OLD_PYTHON" ] && export BRIMLINE_TEST_OLD_PYTHON=$OLD_PYTHON
+
+[ $# -gt 0 ] || set -- --workspace
+exec cargo test "$@" </dev/null
