@@ -40,7 +40,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let steps: [&[&str]; 4] = [
         &["run", "--name", "before", "--", python, "service.py", "2000"],
         &["run", "--name", "after", "--", python, "service.py", "20000"],
-        &["lines", "main", "open_session", "--run", "after"],
+        &["lines", "service:main", "service:open_session", "--run", "after"],
         &["diff", "before", "after", "--project-only", "--top", "5"],
     ];
     let mut done = Vec::new();
