@@ -26,6 +26,7 @@ mod fork;
 #[cfg(not(test))]
 mod interpose;
 mod layout311;
+mod lines;
 mod lock;
 mod map;
 #[cfg(not(test))]

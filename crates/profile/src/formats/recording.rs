@@ -1,13 +1,14 @@
 //! The tracker's recording as a [`Profile`]: one sample per stack, thread and kind of memory.
 //!
-//! Labels: `thread` (Python's name, else `thread <tid>`) and `kind` (`python`, `malloc`, `mmap`, `file`, `fd`). Lines
+//! Labels: `thread` (Python's name, else `thread <tid>`) and `kind` (`python`, `malloc`, `mmap`, `file`, `fd`, `line`: see
+//! [`LINE_LEAF`]). Lines
 //! are resolved here, from the code objects' own tables. Not included: native frames.
 
 use std::mem::offset_of;
 
 use brimline_recording::layout::{
-    DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, MALLOC_LEAF, MMAP_LEAF, Node, OTHER_CODE, Record, STATE_FINAL,
-    STATE_RECORDING, STATE_STOPPED, THREAD_CODE, Table,
+    DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MALLOC_LEAF, MMAP_LEAF, Node, OTHER_CODE, Record,
+    STATE_FINAL, STATE_RECORDING, STATE_STOPPED, THREAD_CODE, Table,
 };
 
 use brimline_recording::Recording;
@@ -153,7 +154,7 @@ impl Recordings {
 
 /// Values in the order of [`ValueType::tracked`].
 fn values(record: &Record, epoch: u64) -> [i64; 6] {
-    let at_peak = record.epoch == epoch;
+    let at_peak = record.epoch == epoch || u32::from(record.kind) == LINE_LEAF & 0xFF;
     [
         record.live_bytes,
         record.live_count,
@@ -209,7 +210,7 @@ struct Resolver<'r, 'b> {
     labels: Vec<[Option<LabelSetId>; KINDS.len()]>,
 }
 
-const KINDS: [&str; 5] = ["python", "malloc", "mmap", "file", "fd"];
+const KINDS: [&str; 6] = ["python", "malloc", "mmap", "file", "fd", "line"];
 
 fn kind_of(code: u32) -> Option<usize> {
     match code {
@@ -217,6 +218,7 @@ fn kind_of(code: u32) -> Option<usize> {
         MMAP_LEAF => Some(2),
         FILE_MAPPING_LEAF => Some(3),
         DESCRIPTOR_LEAF => Some(4),
+        LINE_LEAF => Some(5),
         _ => None,
     }
 }
