@@ -168,7 +168,11 @@ fn read_lines(
             }
         }
         if line.starts_with(b"{\"schema\"") {
-            check_schema(&line, path)?;
+            if let Ok(value) = serde_json::from_slice(&line) {
+                check_schema(&value, path)?;
+            } else {
+                skipped += 1;
+            }
             continue;
         }
         match serde_json::from_slice::<Sample>(&line) {
@@ -188,8 +192,7 @@ fn read_lines(
     Ok(())
 }
 
-fn check_schema(line: &[u8], path: &Path) -> Result<(), StoreError> {
-    let value: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
+fn check_schema(value: &serde_json::Value, path: &Path) -> Result<(), StoreError> {
     let schema = value.get("schema").and_then(serde_json::Value::as_str).unwrap_or_default();
     if schema == SCHEMA {
         return Ok(());
