@@ -11,7 +11,7 @@ use brimline_store::artifacts::{self, RecordingFile};
 use brimline_store::{Resolved, ResolvedRun, RunFolder, RunState, Tracking, series};
 
 use crate::exit_code::ExitCode;
-use crate::refusal::usage;
+use crate::refusal::{Refusal, usage};
 use crate::source_text::SourceText;
 use crate::stores::{open, resolve};
 
@@ -131,10 +131,13 @@ fn nothing_recorded(
         reasons.push(reason.clone());
     }
     let why = if reasons.is_empty() { "no Python process was started".to_owned() } else { reasons.join("; ") };
-    Ok(usage(
-        format!("expected recorded allocations in run `{name}`, found none: {why}"),
-        "`brimline doctor` tells which interpreters can be recorded; the process series of the run is kept",
-    ))
+    Ok(Refusal {
+        message: format!("expected recorded allocations in run `{name}`, found none: {why}"),
+        hint: "`brimline doctor` tells which interpreters can be recorded; the process series of the run is kept"
+            .into(),
+        code: ExitCode::INCOMPLETE,
+    }
+    .into())
 }
 
 /// Reads all recordings; one that is damaged is left out with a warning as long as another can be read.

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use brimline_store::{Event, Mark, Timestamp};
 use serde_json::json;
 
 use crate::exit_code::ExitCode;
@@ -33,10 +32,10 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         [mark] => ("", mark),
         _ => return Err(crate::refusal::usage("expected a mark's name, found none", "`brimline mark NAME`")),
     };
-    let mark = Mark { name: name(mark)?, at: Timestamp::now() };
+    let mark = name(mark)?;
     let store = open(args.store.as_deref());
     let found = resolve_run(&store, run)?;
-    found.entry.folder.append(&Event::Mark(mark.clone()))?;
+    let mark = brimline_capture::mark(&found.entry.folder, mark)?;
     store.index(&found.entry.folder)?;
     let mut out = super::output(None)?;
     let record = &found.entry.record;
