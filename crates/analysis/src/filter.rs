@@ -107,6 +107,8 @@ pub struct Selection<'p> {
     /// By function: may be attributed to.
     owners: Vec<bool>,
     narrows: bool,
+    /// Whether memory without a frame counts: it belongs to no pattern and to no project.
+    keeps_frameless: bool,
 }
 
 impl Filter {
@@ -139,6 +141,7 @@ impl Filter {
             functions: if narrows { profile.functions.iter().map(named).collect() } else { Vec::new() },
             owners: profile.functions.iter().map(owned).collect(),
             narrows,
+            keeps_frameless: !narrows && self.ownership == Ownership::Anyone,
         }
     }
 }
@@ -172,7 +175,7 @@ impl Selection<'_> {
             return Attributed::Nowhere;
         }
         if sample.stack == StackId::ROOT {
-            return if self.narrows { Attributed::Nowhere } else { Attributed::NoFrame };
+            return if self.keeps_frameless { Attributed::NoFrame } else { Attributed::Nowhere };
         }
         let owner = self
             .profile
@@ -189,7 +192,7 @@ impl Selection<'_> {
         if !self.keeps_labels(sample) {
             return false;
         }
-        let frameless = sample.stack == StackId::ROOT && !self.narrows;
+        let frameless = sample.stack == StackId::ROOT && self.keeps_frameless;
         frameless || self.profile.frames_of(sample.stack).any(|frame| self.keeps_frame(frame))
     }
 }

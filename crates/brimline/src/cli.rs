@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{baseline, completions, diff, doctor, export, lines, man, mark, report, runs};
+use crate::commands::{
+    baseline, completions, demo, diff, doctor, export, lines, man, mark, report, run, runs, snapshot,
+};
 
 /// Finds memory problems in programs: record one, see which lines hold the memory, compare two runs.
 ///
@@ -19,6 +21,10 @@ pub(crate) struct Cli {
 /// The commands, in the order of the help text.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Record a program
+    Run(run::Args),
+    /// Capture a running program now, after a collection
+    Snapshot(snapshot::Args),
     /// What has been recorded
     Runs(runs::Args),
     /// Name this moment in a run
@@ -35,6 +41,8 @@ pub(crate) enum Command {
     Export(export::Args),
     /// What is installed, what is missing and how to get it
     Doctor(doctor::Args),
+    /// The main job on a small leaky program, each command shown
+    Demo(demo::Args),
     /// Shell completions
     Completions(completions::Args),
     /// The manual pages

@@ -11,6 +11,8 @@ impl ExitCode {
     pub(crate) const USAGE: Self = Self(2);
     /// The answer is inconclusive or incomplete.
     pub(crate) const INCOMPLETE: Self = Self(3);
+    /// Could not capture.
+    pub(crate) const NO_CAPTURE: Self = Self(4);
 }
 
 impl From<ExitCode> for std::process::ExitCode {

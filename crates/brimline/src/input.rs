@@ -10,7 +10,8 @@ use brimline_profile::formats::recording::{OpenError, Recorded, Recordings};
 use brimline_store::artifacts::{self, RecordingFile};
 use brimline_store::{Resolved, ResolvedRun, RunFolder, RunState, Tracking, series};
 
-use crate::refusal::usage;
+use crate::exit_code::ExitCode;
+use crate::refusal::{Refusal, usage};
 use crate::source_text::SourceText;
 use crate::stores::{open, resolve};
 
@@ -33,6 +34,8 @@ pub(crate) struct Input {
     pub(crate) source: SourceText,
     /// RSS minus tracked bytes, where both are known.
     pub(crate) untracked: Untracked,
+    /// How a command ends that answers from this input: incomplete where part of a recording could not be read.
+    pub(crate) exit_code: ExitCode,
 }
 
 /// Resident bytes beyond the tracked ones: allocators linked statically, the interpreter's own code and data, unused
@@ -128,10 +131,13 @@ fn nothing_recorded(
         reasons.push(reason.clone());
     }
     let why = if reasons.is_empty() { "no Python process was started".to_owned() } else { reasons.join("; ") };
-    Ok(usage(
-        format!("expected recorded allocations in run `{name}`, found none: {why}"),
-        "`brimline doctor` tells which interpreters can be recorded; the process series of the run is kept",
-    ))
+    Ok(Refusal {
+        message: format!("expected recorded allocations in run `{name}`, found none: {why}"),
+        hint: "`brimline doctor` tells which interpreters can be recorded; the process series of the run is kept"
+            .into(),
+        code: ExitCode::INCOMPLETE,
+    }
+    .into())
 }
 
 /// Reads all recordings; one that is damaged is left out with a warning as long as another can be read.
@@ -152,6 +158,7 @@ fn read_all(files: &[RecordingFile]) -> anyhow::Result<(Input, Vec<String>)> {
     let decoded = recordings.finish();
     let mut warnings: Vec<String> = failures.iter().map(|error| format!("left out: {error:#}")).collect();
     warnings.extend(decoded.warnings);
+    let exit_code = completeness(&warnings);
     let input = Input {
         name: String::new(),
         process: None,
@@ -159,6 +166,7 @@ fn read_all(files: &[RecordingFile]) -> anyhow::Result<(Input, Vec<String>)> {
         places: Places::default(),
         source: SourceText::default(),
         untracked: Untracked::default(),
+        exit_code,
     };
     Ok((input, warnings))
 }
@@ -223,8 +231,13 @@ fn load_file(path: &Path, process: Option<u32>) -> anyhow::Result<(Input, Vec<St
         places: Places::new(folder.as_deref().and_then(Path::to_str)),
         source: SourceText::new(folder),
         untracked: Untracked::default(),
+        exit_code: completeness(&decoded.warnings),
     };
     Ok((input, decoded.warnings))
+}
+
+fn completeness(warnings: &[String]) -> ExitCode {
+    if warnings.is_empty() { ExitCode::FINE } else { ExitCode::INCOMPLETE }
 }
 
 /// Adds one process's recording, naming the file in the error.

@@ -11,6 +11,7 @@ mod report;
 mod site;
 mod source_text;
 mod stores;
+mod summary;
 mod terminal;
 mod tracker_library;
 mod view;

@@ -1,5 +1,7 @@
 //! What a row stands for, in words: file, line, function, module.
 
+use std::io::Write;
+
 use brimline_analysis::aggregate::Place;
 use brimline_analysis::places::Places;
 use brimline_profile::{FrameId, Profile, StackId};
@@ -97,6 +99,37 @@ impl Site {
             Some(function) if self.file.is_some() => format!("{} {function}", self.location()),
             _ => self.location(),
         }
+    }
+}
+
+/// Every frame of a profile as JSON, made once: stacks share their frames many times over.
+#[derive(Debug)]
+pub(crate) struct FrameTexts(Vec<String>);
+
+impl FrameTexts {
+    /// The texts for `profile`.
+    pub(crate) fn of(profile: &Profile, places: &Places) -> Self {
+        let text = |frame| {
+            let site = Site::of_frame(profile, places, FrameId(frame));
+            json!({ "file": site.file, "line": site.line, "function": site.function }).to_string()
+        };
+        Self((0..profile.frames.len() as u32).map(text).collect())
+    }
+
+    /// Writes `row`, with the frames of `stack` (innermost first) as its last key.
+    pub(crate) fn write_row(
+        &self,
+        profile: &Profile,
+        row: Map<String, Value>,
+        stack: StackId,
+        out: &mut dyn Write,
+    ) -> std::io::Result<()> {
+        let row = Value::Object(row).to_string();
+        write!(out, "{},\"frames\":[", row.strip_suffix('}').unwrap_or(&row))?;
+        for (index, frame) in profile.frames_of(stack).enumerate() {
+            write!(out, "{}{}", if index > 0 { "," } else { "" }, self.0[frame.0 as usize])?;
+        }
+        write!(out, "]}}")
     }
 }
 

@@ -168,6 +168,10 @@ pub const MMAP_LEAF: u32 = 0xFFFF_FF02;
 pub const FILE_MAPPING_LEAF: u32 = 0xFFFF_FF03;
 /// [`Node::code`] of the leaf for open file descriptors: counts only.
 pub const DESCRIPTOR_LEAF: u32 = 0xFFFF_FF04;
+/// [`Node::code`] of the leaf below a line of a function named with `--lines`: what happened while the line ran, whoever
+/// allocated it. Its record holds the net change in `live_…`, what was allocated in `total_…`, and in `peak_bytes` and
+/// `peak_count` the highest and the last of the process's live bytes seen meanwhile.
+pub const LINE_LEAF: u32 = 0xFFFF_FF06;
 /// [`Node::code`] of the row that takes what no longer fits the tables.
 pub const OTHER_CODE: u32 = 0xFFFF_FF05;
 

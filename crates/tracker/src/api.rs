@@ -33,7 +33,6 @@ macro_rules! api {
 api! {
     runtime: c"_PyRuntime" = *mut u8,
     code_type: c"PyCode_Type" = *mut u8,
-    version: c"Py_GetVersion" = unsafe extern "C" fn() -> *const c_char,
     is_initialized: c"Py_IsInitialized" = unsafe extern "C" fn() -> c_int,
     mem_get_allocator: c"PyMem_GetAllocator" = unsafe extern "C" fn(c_int, *mut c_void),
     mem_set_allocator: c"PyMem_SetAllocator" = unsafe extern "C" fn(c_int, *mut c_void),

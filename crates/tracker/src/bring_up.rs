@@ -15,7 +15,7 @@ use brimline_recording::layout::STATE_FINAL;
 use crate::api::Api;
 use crate::layout311 as layout;
 use crate::stack::load;
-use crate::{codes, fork, python, recording, shadow, state, threads, ticker};
+use crate::{codes, fork, lines, python, recording, shadow, state, threads, ticker};
 
 /// Where recordings go; without it the library does nothing.
 const FOLDER_VARIABLE: &CStr = c"BRIMLINE_TRACKER_DIR";
@@ -56,6 +56,7 @@ pub(crate) extern "C" fn start() {
         if recording::create(folder, hex).is_err() {
             return;
         }
+        lines::init();
         python::init(Api::get().runtime as usize);
         fork::init();
         state::activate();

@@ -64,6 +64,7 @@ pub(crate) unsafe fn intern(address: usize) -> Option<u32> {
                 let file = keep_text(codes, file);
                 let line_table = keep_bytes(codes, line_table);
                 recording::code(row).write(Code { name, file, line_table, first_line, reserved: 0 });
+                crate::lines::consider(row, recording::text_of(name), recording::text_of(file));
                 codes.by_content.insert(content, row, (0, 0));
                 row
             }
@@ -235,5 +236,6 @@ pub(crate) fn clear() {
         codes.by_content.clear();
         codes.texts.clear();
     });
+    crate::lines::clear();
     EPOCH.fetch_add(1, Ordering::Relaxed);
 }

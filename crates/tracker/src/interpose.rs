@@ -9,8 +9,8 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use crate::python::own_thread_state;
 use crate::shard::Kind;
 use crate::stack::current_node;
-use crate::state;
 use crate::system::KeepErrno;
+use crate::{lines, state};
 
 /// The next definition of a function.
 pub(crate) struct Next(AtomicPtr<c_void>, &'static CStr);
@@ -149,6 +149,9 @@ pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
     }
     // Uncounted before it is freed: afterwards another thread may own the address.
     if let Some(entered) = state::enter() {
+        if lines::enabled() {
+            current_node(entered.shard, own_thread_state(), false);
+        }
         entered.shard.remove_block(block as usize);
     }
     real_free(block);

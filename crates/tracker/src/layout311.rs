@@ -13,8 +13,6 @@ pub(crate) const CFRAME_USE_TRACING: usize = 0;
 pub(crate) const CFRAME_CURRENT_FRAME: usize = 8;
 /// `PyThreadState.c_profilefunc`.
 pub(crate) const THREAD_PROFILE_FUNCTION: usize = 64;
-/// `PyThreadState.c_profileobj`.
-pub(crate) const THREAD_PROFILE_OBJECT: usize = 80;
 /// `_PyInterpreterFrame.f_code`.
 pub(crate) const FRAME_CODE: usize = 32;
 /// `_PyInterpreterFrame.previous`.

@@ -6,6 +6,9 @@
 //!
 //! On the hook path nothing is allocated through the functions it replaces, and no lock is held while anything outside
 //! this crate runs. Rust's own allocator is one that aborts: a use of it is an error that tests find.
+//!
+//! Unit tests leave out what interposes: they run in a process that needs its allocator.
+#![cfg_attr(test, expect(dead_code, reason = "the users of the tables are left out of unit tests"))]
 
 #[cfg(not(test))]
 mod api;
@@ -23,6 +26,7 @@ mod fork;
 #[cfg(not(test))]
 mod interpose;
 mod layout311;
+mod lines;
 mod lock;
 mod map;
 #[cfg(not(test))]

@@ -10,7 +10,7 @@ use crate::api::Api;
 use crate::layout311 as layout;
 use crate::shard::Kind;
 use crate::stack::{current_node, load};
-use crate::state;
+use crate::{lines, state};
 
 /// `PyMemAllocatorEx`.
 #[derive(Clone, Copy)]
@@ -103,6 +103,9 @@ unsafe extern "C" fn realloc<const DOMAIN: usize>(
 ) -> *mut c_void {
     let original = original(context);
     let Some(entered) = state::enter() else { return (original.realloc)(original.context, block, size) };
+    if lines::enabled() {
+        current_node(entered.shard, thread_state::<DOMAIN>(), DOMAIN != RAW);
+    }
     let old = if block.is_null() { None } else { entered.shard.remove_block(block as usize) };
     let new = (original.realloc)(original.context, block, size);
     if !new.is_null() {
@@ -119,6 +122,9 @@ unsafe extern "C" fn free<const DOMAIN: usize>(context: *mut c_void, block: *mut
     let Some(entered) = (if block.is_null() { None } else { state::enter() }) else {
         return (original.free)(original.context, block);
     };
+    if lines::enabled() {
+        current_node(entered.shard, thread_state::<DOMAIN>(), DOMAIN != RAW);
+    }
     entered.shard.remove_block(block as usize);
     (original.free)(original.context, block);
 }

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 
 use brimline_recording::layout::{
     COMMAND_LINE_BYTES, COMMAND_LINE_OFFSET, Code, DATA_OFFSET, DIRECTORY_OFFSET, Extent, Header, MAGIC, MAX_EXTENTS,
-    Node, Record, STATE_RECORDING, STATE_STOPPED, Table, Thread, VERSION,
+    Node, Record, STATE_RECORDING, STATE_STOPPED, Span, Table, Thread, VERSION,
 };
 use libc::c_int;
 
@@ -78,6 +78,12 @@ pub(crate) fn thread(index: u32) -> *mut Thread {
 /// Address of byte `offset` of the text.
 pub(crate) fn text(offset: u32) -> *mut u8 {
     base(Table::Text).wrapping_add(offset as usize)
+}
+
+/// Bytes of the text.
+pub(crate) fn text_of(span: Span) -> &'static [u8] {
+    // SAFETY: spans come from `take`, are written once and stay mapped.
+    unsafe { core::slice::from_raw_parts(text(span.offset), span.bytes as usize) }
 }
 
 /// Number of rows of a table that are handed out.

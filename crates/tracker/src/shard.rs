@@ -4,13 +4,13 @@
 use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use brimline_recording::layout::{
-    DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, MALLOC_LEAF, MMAP_LEAF, Node, OTHER_CODE, Record, SIZE_CLASSES,
-    THREAD_CODE, Table, Thread,
+    DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MALLOC_LEAF, MMAP_LEAF, Node, OTHER_CODE, Record,
+    SIZE_CLASSES, THREAD_CODE, Table, Thread,
 };
 
 use crate::map::{Key, Map, mix};
 use crate::stack::StackCache;
-use crate::{recording, shadow};
+use crate::{lines, recording, shadow};
 
 /// Nodes and records are taken from the process's tables in handfuls.
 const NODES_AT_ONCE: usize = 64;
@@ -222,6 +222,32 @@ impl Shard {
         self.last_blocks = [address, self.last_blocks[0]];
         self.count_size(kind, size);
         self.add(record, size, kind);
+        if lines::enabled() {
+            self.count_line(size as i64, 1);
+        }
+    }
+
+    /// Adds to the line that is running, if its function was asked for; see [`LINE_LEAF`].
+    #[cold]
+    fn count_line(&mut self, bytes: i64, blocks: i64) {
+        let Some(leaf) = self.stack.wanted_line().and_then(|node| self.child(node, LINE_LEAF, 0)) else { return };
+        // SAFETY: the node is this shard's.
+        let mut record = unsafe { (*recording::node(leaf)).record };
+        if record == 0 {
+            let Some(new) = self.new_record(leaf, LINE_LEAF as u16 & 0xFF) else { return };
+            record = new;
+            // SAFETY: as above.
+            unsafe { (*recording::node(leaf)).record = record };
+        }
+        // SAFETY: this shard's record; the header is mapped.
+        let (row, live) =
+            unsafe { (&mut *recording::record(record), (*recording::header()).live_bytes + self.pending) };
+        row.live_bytes += bytes;
+        row.live_count += blocks;
+        row.total_bytes += bytes.max(0) as u64;
+        row.total_count += blocks.max(0) as u64;
+        row.peak_bytes = row.peak_bytes.max(live);
+        row.peak_count = live;
     }
 
     /// Counts memory that is noted elsewhere than in the shadow table, and returns its record.
@@ -270,6 +296,9 @@ impl Shard {
         class.freed_count += 1;
         if size <= SMALL_OBJECT && Self::is_python(record) {
             thread.small_freed_bytes += size as u64;
+        }
+        if lines::enabled() {
+            self.count_line(-(size as i64), -1);
         }
         Some((record, size))
     }

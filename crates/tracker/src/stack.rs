@@ -7,7 +7,7 @@
 use crate::array::Array;
 use crate::layout311 as layout;
 use crate::shard::Shard;
-use crate::{codes, deep};
+use crate::{codes, deep, lines};
 
 /// How far below the expected place a frame is looked for before the whole stack is walked.
 const WINDOW: usize = 8;
@@ -21,6 +21,8 @@ pub(crate) struct Entry {
     pub(crate) frame: usize,
     instruction: usize,
     node: u32,
+    /// Index + 1 of the innermost entry up to this one whose lines are wanted, 0 for none.
+    wanted: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -58,6 +60,13 @@ impl StackCache {
         self.entries.free();
         self.seen.free();
         *self = Self::new();
+    }
+
+    /// Node of the innermost line that is wanted.
+    pub(crate) fn wanted_line(&self) -> Option<u32> {
+        let entries = self.entries.as_slice();
+        let wanted = entries.last()?.wanted;
+        Some(entries[wanted.checked_sub(1)? as usize].node)
     }
 
     fn forget(&mut self) {
@@ -221,9 +230,9 @@ unsafe fn walk_all(stack: &mut StackCache, top: usize) -> Option<usize> {
 /// Replaces the entries from `base` on by the frames gathered; the node of the whole stack.
 unsafe fn add_seen(shard: &mut Shard, base: usize) -> Option<u32> {
     shard.stack.entries.truncate(base);
-    let mut node = match base.checked_sub(1) {
-        Some(last) => shard.stack.entries.as_slice()[last].node,
-        None => shard.root,
+    let (mut node, mut wanted) = match base.checked_sub(1).map(|last| shard.stack.entries.as_slice()[last]) {
+        Some(last) => (last.node, last.wanted),
+        None => (shard.root, 0),
     };
     for at in (0..shard.stack.seen.len()).rev() {
         let Seen { frame, instruction } = shard.stack.seen.as_slice()[at];
@@ -231,7 +240,10 @@ unsafe fn add_seen(shard: &mut Shard, base: usize) -> Option<u32> {
         let row = code_row(&mut shard.stack, code)?;
         let offset = instruction.wrapping_sub(code + layout::CODE_INSTRUCTIONS) as isize / 2;
         node = shard.child(node, row, offset as u32)?;
-        if !shard.stack.entries.push(Entry { frame, instruction, node }) {
+        if lines::enabled() && lines::is_wanted(row) {
+            wanted = shard.stack.entries.len() as u32 + 1;
+        }
+        if !shard.stack.entries.push(Entry { frame, instruction, node, wanted }) {
             return None;
         }
     }

@@ -51,7 +51,7 @@ pub(crate) fn thread_slot() -> *mut *mut Shard {
 }
 
 /// In the slot of a thread that must not be counted (any more).
-pub(crate) const LEAVING: *mut Shard = 1 as *mut Shard;
+pub(crate) const LEAVING: *mut Shard = core::ptr::without_provenance_mut(1);
 
 /// This thread's shard, made on first use; `None` for threads that are not counted and inside the tracker itself.
 #[inline]

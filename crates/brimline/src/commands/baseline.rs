@@ -8,8 +8,9 @@ use serde_json::json;
 use crate::exit_code::ExitCode;
 use crate::stores::{name, open, resolve_run};
 
-/// Example: brimline baseline set release latest; later: brimline diff release latest
+/// Arguments.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example: brimline baseline set release latest; later: brimline diff release latest")]
 pub(crate) struct Args {
     /// What to do.
     #[command(subcommand)]

@@ -8,8 +8,9 @@ use clap_complete::Shell;
 use crate::cli::Cli;
 use crate::exit_code::ExitCode;
 
-/// Example: brimline completions bash > ~/.local/share/bash-completion/completions/brimline
+/// Arguments.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example: brimline completions bash > ~/.local/share/bash-completion/completions/brimline")]
 pub(crate) struct Args {
     /// The shell.
     pub(crate) shell: Shell,

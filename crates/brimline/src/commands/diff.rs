@@ -7,25 +7,25 @@ use brimline_analysis::aggregate::{Attribution, Query};
 use brimline_analysis::diff::{AFTER_BYTES, Change, Direction, changes, pair};
 use brimline_analysis::places::Places;
 use brimline_profile::Profile;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::exit_code::ExitCode;
 use crate::input::{self, Input, SelectArgs};
 use crate::metric::Metric;
 use crate::quantity::{bytes, count, delta_bytes, delta_count};
 use crate::refusal::usage;
-use crate::site::Site;
+use crate::site::{FrameTexts, Site};
 use crate::terminal::{clip, plain, wants_colour};
 use crate::view::{FilterArgs, RowKind};
 
 const DEFAULT_TOP: usize = 20;
 
-/// Examples:
-///   brimline diff latest~1 latest                what holds more than in the run before
-///   brimline diff web@warm web@end               two snapshots of one run
-///   brimline diff before after --by file --top 15
+/// Arguments.
 #[derive(clap::Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:
+  brimline diff latest~1 latest                what holds more than in the run before
+  brimline diff web@warm web@end               two snapshots of one run
+  brimline diff before after --by file --top 15")]
 pub(crate) struct Args {
     /// The earlier run, snapshot or file.
     pub(crate) before: String,
@@ -97,7 +97,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         difference.write_table(&mut out)?;
     }
     out.flush()?;
-    Ok(ExitCode::FINE)
+    Ok(if before.exit_code == ExitCode::FINE { after.exit_code } else { before.exit_code })
 }
 
 impl Difference<'_> {
@@ -111,39 +111,36 @@ impl Difference<'_> {
             "before_bytes": before_bytes, "after_bytes": after_bytes, "delta_bytes": after_bytes - before_bytes,
             "before_count": before_count, "after_count": after_count, "delta_count": after_count - before_count,
         });
-        let rows: Vec<_> = self
-            .changes
-            .iter()
-            .take(self.args.top.unwrap_or(usize::MAX))
-            .map(|change| {
-                let site = Site::of(&self.pair, self.places(), &change.place);
-                let mut row = site.to_json();
-                if let Some(stack) = site.stack {
-                    let frames = self.pair.frames_of(stack).map(|frame| {
-                        let site = Site::of_frame(&self.pair, self.places(), frame);
-                        json!({ "file": site.file, "line": site.line, "function": site.function })
-                    });
-                    row.insert("frames".into(), frames.collect());
-                }
-                for (name, value) in [
-                    ("before_bytes", change.before_bytes),
-                    ("after_bytes", change.after_bytes),
-                    ("delta_bytes", change.delta_bytes()),
-                    ("before_count", change.before_count),
-                    ("after_count", change.after_count),
-                    ("delta_count", change.delta_count()),
-                ] {
-                    row.insert(name.into(), json!(value));
-                }
-                row.insert("state".into(), json!(change.state.name()));
-                row
-            })
-            .collect();
-        let answer = json!({
-            "schema": "brimline.diff/1", "before": self.before.name, "after": self.after.name,
-            "by": self.args.by.name(), "metric": self.args.metric.name(), "totals": totals, "rows": rows,
-        });
-        writeln!(out, "{answer}")?;
+        write!(
+            out,
+            "{{\"schema\":\"brimline.diff/1\",\"before\":{},\"after\":{},\"by\":\"{}\",\"metric\":\"{}\",\"totals\":{totals},\n\"rows\":[",
+            json!(self.before.name),
+            json!(self.after.name),
+            self.args.by.name(),
+            self.args.metric.name(),
+        )?;
+        let texts = (self.args.by == RowKind::Stack).then(|| FrameTexts::of(&self.pair, self.places()));
+        for (index, change) in self.changes.iter().take(self.args.top.unwrap_or(usize::MAX)).enumerate() {
+            let site = Site::of(&self.pair, self.places(), &change.place);
+            let mut row = site.to_json();
+            for (name, value) in [
+                ("before_bytes", change.before_bytes),
+                ("after_bytes", change.after_bytes),
+                ("delta_bytes", change.delta_bytes()),
+                ("before_count", change.before_count),
+                ("after_count", change.after_count),
+                ("delta_count", change.delta_count()),
+            ] {
+                row.insert(name.into(), json!(value));
+            }
+            row.insert("state".into(), json!(change.state.name()));
+            write!(out, "{}", if index > 0 { ",\n" } else { "\n" })?;
+            match (&texts, site.stack) {
+                (Some(texts), Some(stack)) => texts.write_row(&self.pair, row, stack, out)?,
+                _ => write!(out, "{}", Value::Object(row))?,
+            }
+        }
+        writeln!(out, "\n]}}")?;
         Ok(())
     }
 

@@ -11,11 +11,11 @@ use crate::exit_code::ExitCode;
 use crate::input::{self, SelectArgs};
 use crate::metric::Metric;
 
-/// Examples:
-///   brimline export --format speedscope -o run.speedscope.json
-///   brimline export web --format collapsed --metric peak > stacks.txt
+/// Arguments.
 #[derive(clap::Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:
+  brimline export --format speedscope -o run.speedscope.json
+  brimline export web --format collapsed --metric peak > stacks.txt")]
 pub(crate) struct Args {
     /// The run or file [default: the latest run]
     pub(crate) run: Option<String>,
@@ -107,7 +107,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         });
         writeln!(std::io::stdout(), "{answer}")?;
     }
-    Ok(ExitCode::FINE)
+    Ok(input.exit_code)
 }
 
 /// The run's name as part of a file name in the working directory.

@@ -14,12 +14,12 @@ use crate::refusal::usage;
 use crate::terminal::{clip, plain, width};
 use crate::view::FilterArgs;
 
-/// Examples:
-///   brimline lines load                        any function of that name, latest run
-///   brimline lines app.models:Session.load     one method
-///   brimline lines app/views.py --run web      every function of a file
+/// Arguments.
 #[derive(clap::Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:
+  brimline lines load                        any function of that name, latest run
+  brimline lines app.models:Session.load     one method
+  brimline lines app/views.py --run web      every function of a file")]
 pub(crate) struct Args {
     /// Functions: a name (`load`, `Session.load`), `module:function`, `file.py`, `file.py:function`; `*` stands for any text.
     #[arg(required = true, value_name = "FUNCTION")]
@@ -64,7 +64,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         write_tables(&input, &tables, &mut out)?;
     }
     out.flush()?;
-    Ok(ExitCode::FINE)
+    Ok(input.exit_code)
 }
 
 /// The error for a name nobody allocated under, with the names that come close.

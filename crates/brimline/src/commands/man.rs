@@ -9,8 +9,9 @@ use clap::CommandFactory;
 use crate::cli::Cli;
 use crate::exit_code::ExitCode;
 
-/// Example: brimline man | man -l -
+/// Arguments.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example: brimline man | man -l -")]
 pub(crate) struct Args {
     /// Write all pages, one per command, into this folder [default: the main page to standard output]
     #[arg(value_name = "FOLDER")]

@@ -3,17 +3,16 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use brimline_store::{Event, Mark, Timestamp};
 use serde_json::json;
 
 use crate::exit_code::ExitCode;
 use crate::stores::{name, open, resolve_run};
 
-/// Examples:
-///   brimline mark warm           the latest run is warm now
-///   brimline mark web load
+/// Arguments.
 #[derive(clap::Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:
+  brimline mark warm           the latest run is warm now
+  brimline mark web load")]
 pub(crate) struct Args {
     /// The run, if not the latest, and the mark's name.
     #[arg(num_args = 1..=2, required = true, value_names = ["RUN", "NAME"])]
@@ -33,10 +32,10 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         [mark] => ("", mark),
         _ => return Err(crate::refusal::usage("expected a mark's name, found none", "`brimline mark NAME`")),
     };
-    let mark = Mark { name: name(mark)?, at: Timestamp::now() };
+    let mark = name(mark)?;
     let store = open(args.store.as_deref());
     let found = resolve_run(&store, run)?;
-    found.entry.folder.append(&Event::Mark(mark.clone()))?;
+    let mark = brimline_capture::mark(&found.entry.folder, mark)?;
     store.index(&found.entry.folder)?;
     let mut out = super::output(None)?;
     let record = &found.entry.record;

@@ -2,6 +2,7 @@
 
 pub(crate) mod baseline;
 pub(crate) mod completions;
+pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod export;
@@ -9,7 +10,9 @@ pub(crate) mod lines;
 pub(crate) mod man;
 pub(crate) mod mark;
 pub(crate) mod report;
+pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod snapshot;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -24,6 +27,9 @@ use crate::terminal::plain;
 /// Carries out what the command line says.
 pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
+        Command::Run(args) => run::execute(&args),
+        Command::Snapshot(args) => snapshot::execute(&args),
+        Command::Demo(args) => demo::execute(&args),
         Command::Runs(args) => runs::execute(&args),
         Command::Mark(args) => mark::execute(&args),
         Command::Baseline(args) => baseline::execute(&args),

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use brimline_analysis::aggregate::{Attribution, Query, aggregate};
+use brimline_analysis::aggregate::{Attribution, By, Query, aggregate};
 use brimline_analysis::sizes::by_size;
 
 use crate::exit_code::ExitCode;
@@ -13,14 +13,14 @@ use crate::refusal::usage;
 use crate::report::{Format, ReportInput, Rows, find, format_parser};
 use crate::view::{FilterArgs, RowKind};
 
-/// Examples:
-///   brimline report                                latest run, lines by live bytes
-///   brimline report --by file --metric peak       which files made the peak
-///   brimline report web --project-only --top 50   your own lines only
-///   brimline report --format flame -o memory.svg  flame graph for a browser
-///   brimline report --kind fd --metric count      which lines opened files that are still open
+/// Arguments.
 #[derive(clap::Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:
+  brimline report                                latest run, lines by live bytes
+  brimline report --by file --metric peak       which files made the peak
+  brimline report web --project-only --top 50   your own lines only
+  brimline report --format flame -o memory.svg  flame graph for a browser
+  brimline report --kind fd --metric count      which lines opened files that are still open")]
 pub(crate) struct Args {
     /// The run or file [default: the latest run]
     pub(crate) run: Option<String>,
@@ -72,7 +72,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let report = answer(args, &input, &filter)?;
     format.0.render(&report, &mut out)?;
     out.flush()?;
-    Ok(ExitCode::FINE)
+    Ok(input.exit_code)
 }
 
 fn answer<'a>(
@@ -80,9 +80,9 @@ fn answer<'a>(
     input: &'a Input,
     filter: &'a brimline_analysis::filter::Filter,
 ) -> anyhow::Result<ReportInput<'a>> {
+    let attribution = if args.cumulative { Attribution::Cumulative } else { Attribution::Own };
     let (rows, totals) = match args.by.aggregation() {
         Some(by) => {
-            let attribution = if args.cumulative { Attribution::Cumulative } else { Attribution::Own };
             let query = Query { by, attribution, filter, places: &input.places, column: args.metric.column() };
             let table = aggregate(&input.recorded.profile, query);
             (Rows::Places(table.rows), table.totals)
@@ -93,12 +93,17 @@ fn answer<'a>(
                 "leave out the filters, or report by line",
             ));
         }
-        None => (Rows::Sizes(by_size(&input.recorded.sizes)), input.recorded.profile.totals()),
+        None => {
+            let query =
+                Query { by: By::File, attribution, filter, places: &input.places, column: args.metric.column() };
+            (Rows::Sizes(by_size(&input.recorded.sizes)), aggregate(&input.recorded.profile, query).totals)
+        }
     };
     Ok(ReportInput {
         input,
         by: args.by,
         metric: args.metric,
+        attribution,
         rows,
         totals,
         filter,

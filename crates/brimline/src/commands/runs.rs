@@ -11,13 +11,13 @@ use crate::quantity::bytes;
 use crate::stores::{name, open, resolve_run};
 use crate::terminal::{clip, plain};
 
-/// Examples:
-///   brimline runs                    all runs of this project, newest first
-///   brimline runs web                one run with its processes, marks and snapshots
-///   brimline runs web --rename before
-///   brimline runs 3f2a --delete
+/// Arguments.
 #[derive(clap::Args, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = "Examples:
+  brimline runs                    all runs of this project, newest first
+  brimline runs web                one run with its processes, marks and snapshots
+  brimline runs web --rename before
+  brimline runs 3f2a --delete")]
 pub(crate) struct Args {
     /// One run, in detail [default: a list of all]
     pub(crate) run: Option<String>,

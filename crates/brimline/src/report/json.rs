@@ -7,7 +7,8 @@ use brimline_profile::value;
 use serde_json::{Map, Value, json};
 
 use super::{Report, ReportInput, Rows};
-use crate::site::Site;
+use crate::site::{FrameTexts, Site};
+use crate::view::RowKind;
 
 /// Row of [`super::REPORTS`].
 pub(crate) struct Json;
@@ -42,9 +43,15 @@ impl Report for Json {
         let top = report.top.unwrap_or(usize::MAX);
         match &report.rows {
             Rows::Places(rows) => {
+                let (profile, places) = (&report.input.recorded.profile, &report.input.places);
+                let texts = (report.by == RowKind::Stack).then(|| FrameTexts::of(profile, places));
                 for (index, row) in rows.iter().take(top).enumerate() {
-                    let object = Value::Object(place_row(report, &row.place, &row.values));
-                    write!(out, "{}{object}", separator(index))?;
+                    let object = place_row(report, &row.place, &row.values);
+                    write!(out, "{}", separator(index))?;
+                    match (&texts, &row.place) {
+                        (Some(texts), Place::Stack(stack)) => texts.write_row(profile, object, *stack, out)?,
+                        _ => write!(out, "{}", Value::Object(object))?,
+                    }
                 }
             }
             Rows::Sizes(rows) => {
@@ -78,13 +85,6 @@ fn place_row(report: &ReportInput<'_>, place: &Place, values: &[i64]) -> Map<Str
         ("total_count", value::TOTAL_COUNT),
     ] {
         row.insert(name.into(), json!(values.get(column)));
-    }
-    if let Place::Stack(stack) = place {
-        let frame = |frame| {
-            let site = Site::of_frame(profile, places, frame);
-            json!({ "file": site.file, "line": site.line, "function": site.function })
-        };
-        row.insert("frames".into(), profile.frames_of(*stack).map(frame).collect());
     }
     row
 }

@@ -9,7 +9,7 @@ mod tree;
 
 use std::io::Write;
 
-use brimline_analysis::aggregate::Row;
+use brimline_analysis::aggregate::{Attribution, Row};
 use brimline_analysis::filter::Filter;
 use brimline_analysis::sizes::SizeRow;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -27,6 +27,8 @@ pub(crate) struct ReportInput<'a> {
     pub(crate) by: RowKind,
     /// What they are sorted by.
     pub(crate) metric: Metric,
+    /// Whether rows include callees, and so overlap.
+    pub(crate) attribution: Attribution,
     /// All rows, best first.
     pub(crate) rows: Rows,
     /// Sum over everything that counts, in the columns of a tracked profile.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use brimline_analysis::aggregate::Row;
+use brimline_analysis::aggregate::{Attribution, Row};
 use brimline_analysis::sizes::SizeRow;
 use brimline_profile::value;
 
@@ -105,7 +105,15 @@ fn places(report: &ReportInput<'_>, rows: &[Row], out: &mut dyn Write) -> anyhow
             }
         }
     }
-    if held.len() > shown.len() {
+    if held.len() > shown.len() && report.attribution == Attribution::Cumulative {
+        // Cumulative rows overlap: their sum means nothing.
+        writeln!(
+            out,
+            "{:>18}  {} more rows (--top N shows more, --json all)",
+            "",
+            count((held.len() - shown.len()) as i64)
+        )?;
+    } else if held.len() > shown.len() {
         let rest: i64 = held[shown.len()..].iter().map(|row| row.values[column]).sum();
         writeln!(
             out,

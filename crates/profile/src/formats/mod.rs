@@ -44,4 +44,4 @@ pub struct Decoded<T> {
 }
 
 /// What a label set says about a kind of memory that is not counted as allocated: mapped files and descriptors.
-pub const UNCOUNTED_KINDS: [&str; 2] = ["file", "fd"];
+pub const UNCOUNTED_KINDS: [&str; 3] = ["file", "fd", "line"];

@@ -1,13 +1,14 @@
 //! The tracker's recording as a [`Profile`]: one sample per stack, thread and kind of memory.
 //!
-//! Labels: `thread` (Python's name, else `thread <tid>`) and `kind` (`python`, `malloc`, `mmap`, `file`, `fd`). Lines
+//! Labels: `thread` (Python's name, else `thread <tid>`) and `kind` (`python`, `malloc`, `mmap`, `file`, `fd`, `line`: see
+//! [`LINE_LEAF`]). Lines
 //! are resolved here, from the code objects' own tables. Not included: native frames.
 
 use std::mem::offset_of;
 
 use brimline_recording::layout::{
-    DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, MALLOC_LEAF, MMAP_LEAF, Node, OTHER_CODE, Record, STATE_FINAL,
-    STATE_RECORDING, STATE_STOPPED, THREAD_CODE, Table,
+    DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MALLOC_LEAF, MMAP_LEAF, Node, OTHER_CODE, Record,
+    STATE_FINAL, STATE_RECORDING, STATE_STOPPED, THREAD_CODE, Table,
 };
 
 use brimline_recording::Recording;
@@ -153,7 +154,7 @@ impl Recordings {
 
 /// Values in the order of [`ValueType::tracked`].
 fn values(record: &Record, epoch: u64) -> [i64; 6] {
-    let at_peak = record.epoch == epoch;
+    let at_peak = record.epoch == epoch || u32::from(record.kind) == LINE_LEAF & 0xFF;
     [
         record.live_bytes,
         record.live_count,
@@ -209,7 +210,7 @@ struct Resolver<'r, 'b> {
     labels: Vec<[Option<LabelSetId>; KINDS.len()]>,
 }
 
-const KINDS: [&str; 5] = ["python", "malloc", "mmap", "file", "fd"];
+const KINDS: [&str; 6] = ["python", "malloc", "mmap", "file", "fd", "line"];
 
 fn kind_of(code: u32) -> Option<usize> {
     match code {
@@ -217,6 +218,7 @@ fn kind_of(code: u32) -> Option<usize> {
         MMAP_LEAF => Some(2),
         FILE_MAPPING_LEAF => Some(3),
         DESCRIPTOR_LEAF => Some(4),
+        LINE_LEAF => Some(5),
         _ => None,
     }
 }
@@ -287,5 +289,128 @@ impl<'r, 'b> Resolver<'r, 'b> {
             (function, LineTable::decode(code.line_table, code.first_line))
         });
         (*function, lines.line(node.instruction).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use brimline_recording::layout::{DATA_OFFSET, DIRECTORY_OFFSET, Extent, MAGIC, VERSION};
+
+    use super::*;
+    use crate::{StringId, value};
+
+    fn put(out: &mut [u8], at: usize, bytes: &[u8]) {
+        out[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// A recording of one thread: `work` at line 5 holds 100 bytes (and 900 at the peak), the malloc leaf below it 40.
+    fn recording() -> Vec<u8> {
+        let words = |row: &[u32]| row.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+        // Two instructions on line 5, which is one below the function's first line: a code without columns.
+        let text = b"workapp.py\xe9\x02".to_vec();
+        let codes = words(&[0, 4, 4, 6, 10, 2, 4, 0]);
+        let nodes = words(&[
+            0,
+            0,
+            0,
+            0, // not used
+            0,
+            THREAD_CODE,
+            0,
+            0, // the thread
+            1,
+            0,
+            1,
+            0, // work
+            2,
+            MALLOC_LEAF,
+            0,
+            0, // below it
+        ]);
+        let record = |live: i64, peak: i64, epoch: u64, node: u32| {
+            let mut row = Vec::new();
+            for word in [live, 1, 1000, 10, peak, 1, epoch as i64, i64::from(node)] {
+                row.extend_from_slice(&word.to_le_bytes());
+            }
+            row
+        };
+        let records = [record(90, 900, 7, 2), record(10, 333, 6, 2), record(40, 77, 6, 3)].concat();
+        let mut threads = vec![0_u8; Table::Threads.row_bytes()];
+        put(&mut threads, 0, &words(&[42, 1]));
+        put(&mut threads, 16, b"MainThread");
+        let mut out = vec![0_u8; DATA_OFFSET];
+        put(&mut out, 0, &MAGIC);
+        put(&mut out, offset_of!(Header, version), &VERSION.to_le_bytes());
+        put(&mut out, offset_of!(Header, state), &STATE_FINAL.to_le_bytes());
+        put(&mut out, offset_of!(Header, python_version), &0x030b_07f0_u32.to_le_bytes());
+        put(&mut out, offset_of!(Header, extent_count), &5_u32.to_le_bytes());
+        put(&mut out, offset_of!(Header, epoch), &7_u64.to_le_bytes());
+        for (slot, (table, rows)) in Table::ALL.into_iter().zip([nodes, records, codes, text, threads]).enumerate() {
+            let used = (rows.len() / table.row_bytes()) as u64;
+            put(&mut out, offset_of!(Header, used) + slot * 8, &used.to_le_bytes());
+            let row = DIRECTORY_OFFSET + slot * size_of::<Extent>();
+            let offset = out.len() as u64;
+            put(&mut out, row, &(table as u32).to_le_bytes());
+            put(&mut out, row + offset_of!(Extent, offset), &offset.to_le_bytes());
+            put(&mut out, row + offset_of!(Extent, bytes), &(rows.len() as u64).to_le_bytes());
+            out.extend_from_slice(&rows);
+        }
+        out
+    }
+
+    #[test]
+    fn sums_records_by_stack_and_kind_with_lines_and_the_peak() {
+        let mut recordings = Recordings::default();
+        recordings.add(&recording()).expect("opens");
+        let Decoded { value: recorded, warnings } = recordings.finish();
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(recorded.processes[0].python, "3.11.7");
+        assert_eq!(recorded.processes[0].state, State::Final);
+        let profile = &recorded.profile;
+        assert_eq!(profile.frames.len(), 1);
+        let function = profile.functions[0];
+        assert_eq!(profile.strings.get(function.name), "work");
+        assert_eq!(profile.strings.get(function.file), "app.py");
+        assert_ne!(function.name, StringId::default());
+        assert_eq!((function.start_line, profile.frames[0].line), (4, 5));
+        let samples: Vec<_> = profile
+            .samples()
+            .map(|(sample, values)| {
+                let kind = profile.label(sample.labels, "kind").unwrap_or("").to_owned();
+                assert_eq!(profile.label(sample.labels, "thread"), Some("MainThread"));
+                (kind, values[value::LIVE_BYTES], values[value::PEAK_BYTES], values[value::TOTAL_COUNT])
+            })
+            .collect();
+        // At the peak: 900 where the epoch is the present one, else what is live.
+        assert_eq!(samples, [("python".to_owned(), 100, 910, 20), ("malloc".to_owned(), 40, 40, 10)]);
+    }
+
+    #[test]
+    fn every_cut_is_partial_with_a_warning_or_an_error() {
+        let whole = recording();
+        for end in 0..whole.len() {
+            let mut recordings = Recordings::default();
+            let opened = recordings.add(&whole[..end]);
+            assert_eq!(opened.is_err(), end < DATA_OFFSET, "cut at {end}");
+            if opened.is_ok() {
+                assert!(!recordings.finish().warnings.is_empty(), "cut at {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_bytes_never_panic() {
+        let whole = recording();
+        let relevant = (0..600).chain(DIRECTORY_OFFSET..DIRECTORY_OFFSET + 200).chain(DATA_OFFSET..whole.len());
+        for at in relevant {
+            for value in [0x00, 0x01, 0x7f, 0x80, 0xff] {
+                let mut damaged = whole.clone();
+                damaged[at] = value;
+                let mut recordings = Recordings::default();
+                if recordings.add(&damaged).is_ok() {
+                    recordings.finish();
+                }
+            }
+        }
     }
 }

@@ -30,34 +30,44 @@ impl Encoder for Speedscope {
             .value_types
             .get(column)
             .map_or(("value", "none"), |column| (&*column.name, if column.unit == "bytes" { "bytes" } else { "none" }));
-        let frames: Vec<Value> = profile.frames.iter().map(|frame| frame_json(profile, *frame)).collect();
-        let mut samples: Vec<Vec<u32>> = Vec::new();
-        let mut weights: Vec<i64> = Vec::new();
-        for (stack, value) in by_stack(profile, column) {
-            let mut frames: Vec<u32> = profile.frames_of(stack).map(|frame| frame.0).collect();
-            frames.reverse();
-            samples.push(frames);
-            weights.push(value);
+        write!(
+            out,
+            "{{\"$schema\":\"https://www.speedscope.app/file-format-schema.json\",\
+             \"exporter\":\"brimline {}\",\"name\":{},\"activeProfileIndex\":0,\"shared\":{{\"frames\":[",
+            env!("CARGO_PKG_VERSION"),
+            json!(name),
+        )?;
+        for (index, frame) in profile.frames.iter().enumerate() {
+            write!(out, "{}{}", separator(index), frame_json(profile, *frame))?;
         }
-        let end: i64 = weights.iter().sum();
-        let file = json!({
-            "$schema": "https://www.speedscope.app/file-format-schema.json",
-            "exporter": concat!("brimline ", env!("CARGO_PKG_VERSION")),
-            "name": name,
-            "activeProfileIndex": 0,
-            "shared": { "frames": frames },
-            "profiles": [{
-                "type": "sampled",
-                "name": name,
-                "unit": unit,
-                "startValue": 0,
-                "endValue": end,
-                "samples": samples,
-                "weights": weights,
-            }],
-        });
-        serde_json::to_writer(out, &file).map_err(Into::into)
+        let total = by_stack(profile, column).fold(0_i64, |sum, (_, value)| sum.saturating_add(value));
+        write!(
+            out,
+            "]}},\"profiles\":[{{\"type\":\"sampled\",\"name\":{},\"unit\":\"{unit}\",\"startValue\":0,\
+             \"endValue\":{total},\"samples\":[",
+            json!(name),
+        )?;
+        let mut frames: Vec<u32> = Vec::new();
+        for (index, (stack, _)) in by_stack(profile, column).enumerate() {
+            frames.clear();
+            frames.extend(profile.frames_of(stack).map(|frame| frame.0));
+            frames.reverse();
+            write!(out, "{}[", separator(index))?;
+            for (depth, frame) in frames.iter().enumerate() {
+                write!(out, "{}{frame}", if depth > 0 { "," } else { "" })?;
+            }
+            write!(out, "]")?;
+        }
+        write!(out, "],\"weights\":[")?;
+        for (index, (_, value)) in by_stack(profile, column).enumerate() {
+            write!(out, "{}{value}", if index > 0 { "," } else { "" })?;
+        }
+        writeln!(out, "]}}]}}")
     }
+}
+
+fn separator(index: usize) -> &'static str {
+    if index > 0 { ",\n" } else { "\n" }
 }
 
 fn frame_json(profile: &Profile, frame: crate::Frame) -> Value {

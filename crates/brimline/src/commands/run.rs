@@ -1,0 +1,220 @@
+//! `brimline run`: record a program.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use brimline_capture::{
+    LiveState, Observer, Plan, Problem, SnapshotThreshold, SnapshotTriggers, record, signal_number,
+};
+use brimline_store::{Location, RunFolder, SnapshotRecord};
+use clap::ValueEnum;
+
+use crate::exit_code::ExitCode;
+use crate::input::{self, SelectArgs};
+use crate::quantity::bytes;
+use crate::refusal::Refusal;
+use crate::stores::name;
+use crate::summary::Summary;
+use crate::terminal::plain;
+use crate::tracker_library;
+
+/// Arguments.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  brimline run -- python app.py --port 8000
+  brimline run --name before -- pytest tests/test_orders.py
+  brimline run --snapshot-at 85% -- gunicorn app:app     a snapshot before the OOM killer comes
+
+The program's output, input, signals and exit code are its own.")]
+pub(crate) struct Args {
+    /// The program with its arguments, as you would type it.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+    /// A name for the run.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// What is counted.
+    #[arg(long, value_enum, default_value = "exact")]
+    pub(crate) mode: Mode,
+    /// Take a snapshot again and again after this time (`30s`, `5m`, `500ms`).
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) snapshot_every: Option<Duration>,
+    /// Take a snapshot when brimline receives this signal (`USR2`).
+    #[arg(long, value_name = "SIGNAL", value_parser = signal)]
+    pub(crate) snapshot_on: Option<i32>,
+    /// Take a snapshot when memory first reaches this (`1.5G`, or `85%` of the limit); repeatable.
+    #[arg(long, value_name = "AMOUNT", value_parser = threshold)]
+    pub(crate) snapshot_at: Vec<SnapshotThreshold>,
+    /// Time between two samples of the process series.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1s")]
+    pub(crate) interval: Duration,
+    /// Show live numbers even where the program writes to the same terminal.
+    #[arg(long)]
+    pub(crate) progress: bool,
+    /// Say nothing but errors.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// The closing summary as JSON, on standard error (standard output is the program's).
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The store's folder [default: the project's `.brimline`]
+    #[arg(long, value_name = "FOLDER", env = "BRIMLINE_STORE", hide_env_values = true)]
+    pub(crate) store: Option<PathBuf>,
+}
+
+/// How allocations are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Every Python object and every malloc
+    Exact,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor = match unit {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("expected a unit of ms, s, m or h, found `{unit}`")),
+    };
+    let seconds = number.parse::<f64>().map_err(|_| format!("expected a time such as `30s`, found `{text}`"))? * factor;
+    // Below a millisecond the sampling itself would be the load.
+    if (0.001..1e9).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err(format!("expected a time from 1ms on, found `{text}`"))
+    }
+}
+
+fn signal(text: &str) -> Result<i32, String> {
+    signal_number(text).ok_or_else(|| format!("expected a signal such as `USR2`, found `{text}`"))
+}
+
+fn threshold(text: &str) -> Result<SnapshotThreshold, String> {
+    SnapshotThreshold::parse(text).ok_or_else(|| format!("expected an amount such as `1.5G` or `85%`, found `{text}`"))
+}
+
+/// Carries the command out; the exit code is the program's.
+pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
+    let Mode::Exact = args.mode;
+    let location = Location::of_process(args.store.as_deref());
+    let mut plan = Plan::new(args.command.clone(), location, tracker_library::installed());
+    plan.name = args.name.as_deref().map(name).transpose()?;
+    plan.interval = args.interval;
+    plan.triggers =
+        SnapshotTriggers { every: args.snapshot_every, on_signal: args.snapshot_on, at: args.snapshot_at.clone() };
+    let stderr_is_terminal = std::io::stderr().is_terminal();
+    let own_terminal = stderr_is_terminal && !std::io::stdout().is_terminal();
+    let voice = Voice {
+        progress: !args.quiet && (args.progress && stderr_is_terminal || own_terminal),
+        quiet: args.quiet,
+        problems: Mutex::default(),
+    };
+    let outcome = record(&plan, &voice).map_err(|error| {
+        let code = ExitCode(u8::try_from(error.exit_code()).unwrap_or(125));
+        let hint = "check the command; it is looked up in PATH as a shell would";
+        anyhow::Error::from(Refusal { message: error.to_string(), hint: hint.into(), code })
+    })?;
+    voice.clear();
+    let code = outcome.exit.code();
+    let problems = voice.problems.into_inner().unwrap_or_default();
+    if let (Some(folder), false) = (&outcome.folder, args.quiet && !args.json) {
+        // The program is what the user came for: a summary that fails is told, its exit code stays.
+        if let Err(error) = summarise(folder, args, code, &problems) {
+            let _ = writeln!(std::io::stderr(), "brimline: {}", plain(&format!("{error:#}")));
+        }
+    }
+    Ok(ExitCode(u8::try_from(code & 0xff).unwrap_or(125)))
+}
+
+fn summarise(folder: &RunFolder, args: &Args, code: i32, problems: &[String]) -> anyhow::Result<()> {
+    let path = folder.path().display().to_string();
+    let select = SelectArgs { process: None, store: args.store.clone() };
+    let (input, warnings) = input::load(Some(folder.id().as_str()), &select)?;
+    super::warn(&warnings);
+    let summary = Summary::of(&input);
+    let mut stderr = std::io::stderr().lock();
+    if args.json {
+        writeln!(stderr, "{}", summary.to_json(&path, code, problems))?;
+    } else {
+        summary.write(&shorter(&path), &mut stderr)?;
+    }
+    Ok(())
+}
+
+/// Relative to the working directory where that is shorter to read.
+fn shorter(path: &str) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    Path::new(path).strip_prefix(here).map_or_else(|_| path.to_owned(), |below| below.display().to_string())
+}
+
+/// What the user hears while the program runs.
+struct Voice {
+    progress: bool,
+    quiet: bool,
+    problems: Mutex<Vec<String>>,
+}
+
+impl Voice {
+    fn clear(&self) {
+        if self.progress {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+
+    fn say(&self, text: &str) {
+        self.clear();
+        // A closed standard error must not stop the recording.
+        let _ = writeln!(std::io::stderr(), "brimline: {}", plain(text));
+    }
+}
+
+impl Observer for Voice {
+    fn sampled(&self, state: &LiveState) {
+        if !self.progress {
+            return;
+        }
+        let tracked = state.live_bytes.map(|live| format!(" · live {}", bytes(live as i64))).unwrap_or_default();
+        let _ = write!(
+            std::io::stderr(),
+            "\r\x1b[K{:.0} s · RSS {}{tracked} · {} processes",
+            state.seconds,
+            bytes(state.rss_bytes as i64),
+            state.processes.len()
+        );
+    }
+
+    fn snapshot(&self, snapshot: &SnapshotRecord) {
+        if !self.quiet {
+            self.say(&format!("snapshot {} taken ({})", snapshot.name, snapshot.trigger));
+        }
+    }
+
+    fn problem(&self, problem: &Problem) {
+        let text = problem.to_string();
+        self.say(&text);
+        if let Ok(mut problems) = self.problems.lock() {
+            problems.push(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        for bad in ["", "s", "-1s", "5 weeks", "0", "NaN", "inf"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}
