@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::host::MemoryHost;
 
 /// The folder with the reference's test data; its absence is told, not hidden.
+#[expect(clippy::print_stderr, reason = "a skipped comparison must be seen")]
 pub(crate) fn data() -> Option<PathBuf> {
     let folder = std::env::var_os("BRIMLINE_PPROF_DATA").map(PathBuf::from);
     if folder.is_none() {
