@@ -12,7 +12,7 @@ use crate::exit_code::ExitCode;
 use crate::input::{self, Input, SelectArgs};
 use crate::quantity::{bytes, count, delta_bytes};
 use crate::refusal::usage;
-use crate::terminal::{clip, plain, width};
+use crate::terminal::{JsonGuard, clip, plain, width};
 use crate::view::FilterArgs;
 
 /// Arguments.
@@ -149,7 +149,7 @@ fn write_json(
         .collect();
     let answer =
         json!({ "schema": "brimline.lines/1", "run": input.name, "process": input.process, "functions": functions });
-    writeln!(out, "{answer}")?;
+    writeln!(JsonGuard(out), "{answer}")?;
     Ok(())
 }
 
