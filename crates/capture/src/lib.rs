@@ -12,6 +12,7 @@ pub mod close;
 mod command_line;
 pub mod doctor;
 mod error;
+mod executable;
 mod free_space;
 mod git;
 mod launch;

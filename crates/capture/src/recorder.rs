@@ -14,7 +14,6 @@ use brimline_store::{
 
 use crate::close::close_recordings;
 use crate::error::LaunchError;
-use crate::git;
 use crate::launch;
 use crate::observer::{Observer, Problem};
 use crate::plan::Plan;
@@ -25,6 +24,7 @@ use crate::signals::{self, News, Signals};
 use crate::snapshot::{COLLECTION_TIMEOUT, SnapshotRequest, snapshot};
 use crate::triggers::{Due, Triggers};
 use crate::waiting;
+use crate::{executable, git};
 use crate::{free_space, proc_files};
 
 /// With less room than this nothing is recorded: not even the shortest run would fit.
@@ -199,7 +199,9 @@ fn begin(plan: &Plan, store: &Store) -> Result<Run, String> {
 fn environment(plan: &Plan, run: Option<&mut Run>, problems: &mut Problems<'_>) -> Vec<(OsString, OsString)> {
     let mut environment = plan.environment.clone();
     let Some(run) = run else { return environment };
-    match plan.tracker.as_deref().map_err(Clone::clone).and_then(launch::preload) {
+    let tracker = plan.tracker.as_deref().map_err(Clone::clone);
+    let refusal = plan.command.first().and_then(|program| executable::refuses_tracker(program));
+    match tracker.and_then(|tracker| refusal.map_or_else(|| launch::preload(tracker), Err)) {
         Ok(preload) => {
             environment.push(("LD_PRELOAD".into(), preload));
             environment.push(("BRIMLINE_TRACKER_DIR".into(), run.folder.processes_path().into()));
