@@ -13,6 +13,8 @@ impl ExitCode {
     pub(crate) const INCOMPLETE: Self = Self(3);
     /// Could not capture.
     pub(crate) const NO_CAPTURE: Self = Self(4);
+    /// `run` could not start the program.
+    pub(crate) const NOT_STARTED: Self = Self(125);
 }
 
 impl From<ExitCode> for std::process::ExitCode {

@@ -21,7 +21,11 @@ pub(crate) fn resolve(store: &Store, text: &str) -> anyhow::Result<Resolved> {
             ResolveError::Store(StoreError::TooNew { .. }) => "update brimline",
             _ => "`brimline runs` lists the recorded runs",
         };
-        usage(error.to_string(), hint)
+        let message = match &error {
+            ResolveError::NoRuns { .. } if !text.is_empty() => format!("{error}, and no file `{text}`"),
+            _ => format!("{:#}", anyhow::Error::from(error)),
+        };
+        usage(message, hint)
     })
 }
 

@@ -33,7 +33,7 @@ pub use error::ReadError;
 pub use filter::{Matched, NameFilter};
 pub use granularity::Granularity;
 pub use inflate::{Limits, inflate};
-pub use merge::{MergeError, combine};
+pub use merge::{MergeError, Subtraction, combine, subtract};
 pub use model::{Function, Line, Location, Mapping, Text, Texts, UnknownSampleType, ValueType, View};
 pub use report::ReportError;
 pub use samples::{Encoded, Held, Label, Sample, Samples};

@@ -38,7 +38,7 @@ pub fn combine(mut views: Vec<View<'_>>) -> Result<View<'_>, MergeError> {
     if views.len() == 1 {
         return Ok(views.remove(0));
     }
-    Ok(merge(&views))
+    Ok(merge(&views, &vec![Change::default(); views.len()]))
 }
 
 /// Keeps the sample types that all profiles have, in the order of the first.
@@ -115,45 +115,71 @@ impl View<'_> {
         }
         let mut values = Vec::new();
         self.samples.rewrite(|sample, out| {
-            let mut keep = false;
-            values.clear();
-            for (&value, &ratio) in sample.values.iter().zip(ratios) {
-                let scaled = if ratio == 1.0 { value } else { (value as f64 * ratio).round() as i64 };
-                keep |= ratio != 1.0 && scaled != 0;
-                values.push(scaled);
-            }
-            if keep {
+            if scaled(sample.values, ratios, &mut values) {
                 out.push(sample.locations, &values, sample.labels);
             }
         });
     }
+}
 
-    /// Scales every column so that its sum becomes that of `base`.
-    pub fn normalize(&mut self, base: &View<'_>) {
-        let sums = |view: &View<'_>| {
-            let mut sums = vec![0_i64; view.sample_types.len()];
-            view.samples.for_each(|sample| {
-                for (sum, &value) in sums.iter_mut().zip(sample.values) {
-                    *sum = sum.wrapping_add(value);
-                }
-            });
-            sums
-        };
-        let ratio = |(base, own): (i64, i64)| if own == 0 { 0.0 } else { base as f64 / own as f64 };
-        let ratios: Vec<f64> = sums(base).into_iter().zip(sums(self)).map(ratio).collect();
-        self.scale(&ratios);
+/// Multiplies the values; false if every value that was to change became zero.
+fn scaled(values: &[i64], ratios: &[f64], out: &mut Vec<i64>) -> bool {
+    let mut keep = ratios.iter().all(|&ratio| ratio == 1.0);
+    out.clear();
+    for (&value, &ratio) in values.iter().zip(ratios) {
+        let value = if ratio == 1.0 { value } else { (value as f64 * ratio).round() as i64 };
+        keep |= ratio != 1.0 && value != 0;
+        out.push(value);
     }
+    keep
+}
 
-    /// Sets the text label `key` of every sample.
-    pub fn set_label(&mut self, key: &str, value: &str) {
-        let (key, text) = (self.texts.intern(key), self.texts.intern(value));
-        let mut labels: Vec<Label> = Vec::new();
-        self.samples.rewrite(|sample, out| {
-            labels.clear();
-            labels.extend(sample.labels.iter().filter(|label| !(label.is_text() && label.key == key)));
-            labels.push(Label { key, text, ..Label::default() });
-            out.push(sample.locations, sample.values, &labels);
+/// How a base profile is taken off another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Subtraction {
+    /// Mark the base's samples with the label `pprof::base`, so that percentages refer to the base.
+    pub mark_base: bool,
+    /// First scale the profile so that its sums equal the base's.
+    pub normalize: bool,
+}
+
+/// `view` minus `base`.
+pub fn subtract<'a>(view: View<'a>, base: View<'a>, how: Subtraction) -> Result<View<'a>, MergeError> {
+    if how.normalize {
+        require_same_types(&view, &base)?;
+    }
+    let ratio = |(base, own): (i64, i64)| if own == 0 { 0.0 } else { base as f64 / own as f64 };
+    let own = how.normalize.then(|| base.sums().into_iter().zip(view.sums()).map(ratio).collect());
+    let mut views = [view, base];
+    keep_common_types(&mut views)?;
+    convert_units(&mut views)?;
+    let negative = vec![-1.0; views[1].sample_types.len()];
+    let changes = [
+        Change { ratios: own, label: None },
+        Change { ratios: Some(negative), label: how.mark_base.then_some(("pprof::base", "true")) },
+    ];
+    Ok(merge(&views, &changes))
+}
+
+/// What happens to a profile's samples on their way into the merged one.
+#[derive(Clone, Debug, Default)]
+struct Change {
+    /// Factors of the columns.
+    ratios: Option<Vec<f64>>,
+    /// Label set on every sample.
+    label: Option<(&'static str, &'static str)>,
+}
+
+impl View<'_> {
+    /// Sum of every column.
+    fn sums(&self) -> Vec<i64> {
+        let mut sums = vec![0_i64; self.sample_types.len()];
+        self.samples.for_each(|sample| {
+            for (sum, &value) in sums.iter_mut().zip(sample.values) {
+                *sum = sum.wrapping_add(value);
+            }
         });
+        sums
     }
 }
 
@@ -163,16 +189,16 @@ fn is_zero(values: &[i64]) -> bool {
 
 /// Sums up profiles with the same columns. Samples keep the order of their first appearance; what no sample uses is
 /// left out.
-fn merge<'a>(views: &[View<'a>]) -> View<'a> {
+fn merge<'a>(views: &[View<'a>], changes: &[Change]) -> View<'a> {
     let mut merger = Merger { out: header(views), ..Merger::default() };
-    for view in views {
-        merger.add(view);
+    for (view, change) in views.iter().zip(changes) {
+        merger.add(view, change);
     }
     let Merger { mut out, held, .. } = merger;
     let zeros = (0..held.len()).any(|index| is_zero(held.get(index).values));
     out.samples = Samples::Held(held);
     // Samples that cancelled out may leave unused places behind: a second merge drops both.
-    if zeros { merge(&[out]) } else { out }
+    if zeros { merge(&[out], &[Change::default()]) } else { out }
 }
 
 fn header<'a>(views: &[View<'a>]) -> View<'a> {
@@ -244,7 +270,7 @@ struct Rows {
 const NONE: u32 = u32::MAX;
 
 impl Merger<'_> {
-    fn add(&mut self, view: &View<'_>) {
+    fn add(&mut self, view: &View<'_>, change: &Change) {
         let mut rows = Rows {
             mappings: vec![None; view.mappings.len()],
             functions: vec![None; view.functions.len()],
@@ -255,9 +281,16 @@ impl Merger<'_> {
         if self.out.mappings.is_empty() && !view.mappings.is_empty() {
             self.mapping(view, &mut rows, 0);
         }
-        let (mut stack, mut labels) = (Vec::new(), Vec::new());
+        let (mut stack, mut labels, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        let mark = change.label.map(|(key, text)| Label {
+            key: self.out.texts.intern(key),
+            text: self.out.texts.intern(text),
+            ..Label::default()
+        });
+        let ones = vec![1.0; view.sample_types.len()];
+        let ratios = change.ratios.as_ref().unwrap_or(&ones);
         view.samples.for_each(|sample| {
-            if is_zero(sample.values) {
+            if !scaled(sample.values, ratios, &mut values) || is_zero(&values) {
                 return;
             }
             stack.clear();
@@ -275,12 +308,16 @@ impl Merger<'_> {
                     unit: text(label.unit),
                 });
             }
+            if let Some(mark) = mark {
+                labels.retain(|label| !(label.is_text() && label.key == mark.key));
+                labels.push(mark);
+            }
             let texts = &self.out.texts;
             labels.sort_by(|one, other| {
                 let key = |label: &Label| (!label.is_text(), texts.get(label.key));
                 key(one).cmp(&key(other))
             });
-            self.sample(Sample { locations: &stack, values: sample.values, labels: &labels });
+            self.sample(Sample { locations: &stack, values: &values, labels: &labels });
         });
     }
 
@@ -380,7 +417,7 @@ impl Merger<'_> {
 }
 
 /// Fails unless both profiles have the same columns.
-pub(crate) fn require_same_types(one: &View<'_>, other: &View<'_>) -> Result<(), MergeError> {
+fn require_same_types(one: &View<'_>, other: &View<'_>) -> Result<(), MergeError> {
     if one.sample_types == other.sample_types && one.period_type == other.period_type {
         return Ok(());
     }

@@ -68,5 +68,5 @@ fn run(words: &[&str], folder: &Path, json: bool) -> anyhow::Result<ExitCode> {
         command.stdout(std::io::stderr());
     }
     let status = command.status().context("failed to start brimline again")?;
-    Ok(ExitCode(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(125)))
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::NOT_STARTED, ExitCode))
 }

@@ -125,9 +125,8 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         problems: Mutex::default(),
     };
     let outcome = record(&plan, &voice).map_err(|error| {
-        let code = ExitCode(u8::try_from(error.exit_code()).unwrap_or(125));
         let hint = "check the command; it is looked up in PATH as a shell would";
-        anyhow::Error::from(Refusal { message: error.to_string(), hint: hint.into(), code })
+        anyhow::Error::from(Refusal { message: error.to_string(), hint: hint.into(), code: ExitCode::NOT_STARTED })
     })?;
     voice.clear();
     let code = outcome.exit.code();
@@ -138,7 +137,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             let _ = writeln!(std::io::stderr(), "brimline: {}", plain(&format!("{error:#}")));
         }
     }
-    Ok(ExitCode(u8::try_from(code & 0xff).unwrap_or(125)))
+    Ok(ExitCode((code & 0xff) as u8))
 }
 
 fn summarise(folder: &RunFolder, args: &Args, code: i32, problems: &[String]) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::flags::Parsed;
 use super::{Host, RunError};
 use crate::inflate::{Limits, inflate};
-use crate::merge::combine;
+use crate::merge::{Subtraction, combine, subtract};
 use crate::model::{Mapping, View};
 
 /// The inflated bytes of all sources.
@@ -35,7 +35,7 @@ fn load_all(
     let mut loaded = Vec::new();
     let mut problem = None;
     for name in names {
-        match load(name, parsed, host).and_then(|bytes| check(name, &bytes).map(|()| bytes)) {
+        match load(name, parsed, host) {
             Ok(bytes) => loaded.push((name.clone(), bytes)),
             Err(error) if names.len() == 1 => return Err(error),
             Err(error) => {
@@ -89,12 +89,6 @@ fn load(name: &str, parsed: &Parsed, host: &mut dyn Host) -> Result<Vec<u8>, Run
     }
 }
 
-/// Reads the file once for its errors alone; they are told per source.
-fn check(name: &str, bytes: &[u8]) -> Result<(), RunError> {
-    let hint = "pprof files start with bytes 1f 8b, or are legacy profiles; `brimline import` knows more formats";
-    View::read(bytes).map(|_| ()).map_err(|error| problem(name, &error, hint))
-}
-
 /// `name` as a URL, with the seconds asked for.
 fn url(name: &str, seconds: i64) -> Option<String> {
     let with_scheme = if name.contains("://") { name.to_owned() } else { format!("http://{name}") };
@@ -112,18 +106,11 @@ fn url(name: &str, seconds: i64) -> Option<String> {
 
 /// Merges the sources and subtracts the base.
 pub(crate) fn profile<'f>(files: &'f Files, parsed: &Parsed, host: &mut dyn Host) -> Result<View<'f>, RunError> {
-    let mut view = combined(&files.sources, parsed)?;
+    let mut view = combined(&files.sources, parsed, host)?;
     if !files.bases.is_empty() {
-        let mut base = combined(&files.bases, parsed)?;
-        if !parsed.diff_base.is_empty() {
-            base.set_label("pprof::base", "true");
-        }
-        if parsed.normalize {
-            crate::merge::require_same_types(&view, &base)?;
-            view.normalize(&base);
-        }
-        base.scale(&vec![-1.0; base.sample_types.len()]);
-        view = combine(vec![view, base])?;
+        let base = combined(&files.bases, parsed, host)?;
+        let how = Subtraction { mark_base: !parsed.diff_base.is_empty(), normalize: parsed.normalize };
+        view = subtract(view, base, how)?;
     }
     if let Err(error) = view.drop_uninteresting() {
         writeln!(host.stderr(), "warning: the profile's own drop_frames is no valid expression: {error}")?;
@@ -134,12 +121,19 @@ pub(crate) fn profile<'f>(files: &'f Files, parsed: &Parsed, host: &mut dyn Host
     Ok(view)
 }
 
-fn combined<'f>(files: &'f [(String, Vec<u8>)], parsed: &Parsed) -> Result<View<'f>, RunError> {
+/// Merges profiles; as when loading, a damaged one is left out as long as another one is left.
+fn combined<'f>(files: &'f [(String, Vec<u8>)], parsed: &Parsed, host: &mut dyn Host) -> Result<View<'f>, RunError> {
+    let hint = "pprof files start with bytes 1f 8b, or are legacy profiles; record or download the file again";
     let mut views = Vec::with_capacity(files.len());
-    for (name, bytes) in files {
-        let mut view = View::read(bytes).map_err(|error| problem(name, &error, "record or download the file again"))?;
-        name_binary(&mut view, parsed);
-        views.push(view);
+    for (index, (name, bytes)) in files.iter().enumerate() {
+        match View::read(bytes) {
+            Ok(mut view) => {
+                name_binary(&mut view, parsed);
+                views.push(view);
+            }
+            Err(error) if index + 1 == files.len() && views.is_empty() => return Err(problem(name, &error, hint)),
+            Err(error) => writeln!(host.stderr(), "{name}: {error}")?,
+        }
     }
     Ok(combine(views)?)
 }
