@@ -1,7 +1,8 @@
-//! Development tasks: `cargo xtask tidy|bless|soak`.
+//! Development tasks: `cargo xtask tidy|bless|soak|offsets`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its user")]
 
 mod commands;
+mod offsets;
 mod tidy;
 
 use std::path::PathBuf;
@@ -13,13 +14,20 @@ const USAGE: &str = "usage: cargo xtask <task>
 
   tidy    check what the compiler does not: crate edges, names, sizes, paths, licences, docs, reasons for `unsafe`
   bless   run the tests and write what they produced over the golden files
-  soak    the long versions of the end-to-end tests: 100 kills, 1,000 forks, 10 races";
+  soak    the long versions of the end-to-end tests: 100 kills, 1,000 forks, 10 races
+  offsets [PYTHON] [--write]   compare (or renew) the tracker's interpreter offsets with the headers of a Python 3.11";
 
 fn main() -> ExitCode {
     let task = std::env::args().nth(1);
     let result = match task.as_deref() {
         Some("tidy") => root().and_then(|root| tidy::run(&root)),
         Some("bless") => root().and_then(|root| commands::bless(&root)),
+        Some("offsets") => {
+            let arguments: Vec<String> = std::env::args().skip(2).collect();
+            let write = arguments.iter().any(|argument| argument == "--write");
+            let python = arguments.iter().find(|argument| !argument.starts_with('-'));
+            root().and_then(|root| offsets::run(&root, python.map_or("python3.11", String::as_str), write))
+        }
         Some("soak") => root().and_then(|root| commands::soak(&root)),
         _ => {
             eprintln!("{USAGE}");

@@ -1,8 +1,8 @@
 //! What each line of a function costs, its callees included.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use brimline_profile::{FrameId, FunctionId, Profile};
+use brimline_profile::{FrameId, FunctionId, Profile, value};
 
 use crate::filter::{Filter, Pattern};
 use crate::places::Places;
@@ -92,6 +92,43 @@ pub fn lines(profile: &Profile, functions: &[FunctionId], filter: &Filter, place
     functions.iter().zip(tables).map(finish).collect()
 }
 
+/// What the process did while a line ran, known for functions named with `run --lines`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Increment {
+    /// Net change of live bytes over all times the line ran.
+    pub bytes: i64,
+    /// Highest of the process's live bytes meanwhile.
+    pub highest_bytes: i64,
+}
+
+/// Increments by function and line; empty for a recording without them.
+///
+/// The tracker counts at the innermost named function; a line of another named function that called it ran as well, so
+/// it gets the same.
+pub fn increments(profile: &Profile) -> HashMap<(FunctionId, u32), Increment> {
+    let row = |frame: FrameId| profile.frames[frame.0 as usize];
+    let samples = || profile.samples().filter(|(sample, _)| profile.label(sample.labels, "kind") == Some("line"));
+    let named: HashSet<FunctionId> = samples()
+        .filter_map(|(sample, _)| profile.frames_of(sample.stack).next())
+        .map(|frame| row(frame).function)
+        .collect();
+    let mut increments: HashMap<(FunctionId, u32), Increment> = HashMap::new();
+    let mut seen: Vec<FrameId> = Vec::new();
+    for (sample, values) in samples() {
+        seen.clear();
+        for frame in profile.frames_of(sample.stack).filter(|frame| named.contains(&row(*frame).function)) {
+            if seen.contains(&frame) {
+                continue;
+            }
+            seen.push(frame);
+            let increment = increments.entry((row(frame).function, row(frame).line)).or_default();
+            increment.bytes = increment.bytes.saturating_add(values[value::LIVE_BYTES]);
+            increment.highest_bytes = increment.highest_bytes.max(values[value::PEAK_BYTES]);
+        }
+    }
+    increments
+}
+
 fn add(sums: &mut [i64], values: &[i64]) {
     for (sum, value) in sums.iter_mut().zip(values) {
         *sum = sum.saturating_add(*value);
@@ -100,6 +137,8 @@ fn add(sums: &mut [i64], values: &[i64]) {
 
 #[cfg(test)]
 mod tests {
+    use brimline_profile::{Precision, ProfileBuilder, StackId, ValueType};
+
     use super::*;
     use crate::example;
 
@@ -114,6 +153,25 @@ mod tests {
         let row = &tables[0].rows[0];
         assert_eq!((row.line, row.inclusive[0], row.own[0]), (3, 140, 0));
         assert_eq!(tables[0].totals[0], 140);
+    }
+
+    #[test]
+    fn a_calling_line_grows_with_the_called_one() {
+        let mut builder = ProfileBuilder::new(ValueType::tracked(), Precision::Exact);
+        let (outer, inner) = (builder.function("outer", "a.py", 1), builder.function("inner", "a.py", 8));
+        let frames = [(outer, 2), (outer, 3), (inner, 9)].map(|(function, line)| builder.frame(function, line));
+        let own = builder.stack(StackId::ROOT, frames[0]);
+        let call = builder.stack(StackId::ROOT, frames[1]);
+        let called = builder.stack(call, frames[2]);
+        let labels = builder.label_set(&[("kind", "line")]);
+        builder.add(own, labels, &[5, 1, 100, 95, 5, 1]);
+        builder.add(called, labels, &[-3, -1, 120, 90, 0, 0]);
+        let increments = increments(&builder.finish());
+        let expected = [((outer, 2), 5, 100), ((outer, 3), -3, 120), ((inner, 9), -3, 120)];
+        assert_eq!(increments.len(), expected.len());
+        for (key, bytes, highest_bytes) in expected {
+            assert_eq!(increments[&key], Increment { bytes, highest_bytes });
+        }
     }
 
     #[test]

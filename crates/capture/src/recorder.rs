@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use brimline_store::private_file::Durability;
 use brimline_store::{
-    ProgramExit, RunEnd, RunFolder, RunLock, RunName, RunRecord, Store, StoreError, Timestamp, Tracking, artifacts,
+    Database, ProgramExit, RunEnd, RunFolder, RunLock, RunName, RunRecord, Store, StoreError, Timestamp, Tracking,
+    artifacts,
 };
 
 use crate::close::close_recordings;
@@ -97,7 +98,7 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
     let (sender, receiver) = mpsc::channel();
     let busy = AtomicUsize::new(0);
     let question = run.as_ref().and_then(|_| std::env::current_dir().ok()).and_then(|cwd| git::ask(&cwd));
-    let (waited, watch, failures) = std::thread::scope(|scope| {
+    let (waited, watch, (failures, database)) = std::thread::scope(|scope| {
         let folder = run.as_ref().map(|run| run.folder.clone());
         let busy = &busy;
         let store = &store;
@@ -135,7 +136,7 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
         program.record.max_rss_bytes = program.record.max_rss_bytes.max(Some(waited.max_rss));
     }
     run.record.git = question.map(|question| question.answer(GIT_PATIENCE));
-    finish(&store, &mut run, exit, &processes, &mut problems);
+    finish(&store, database, &mut run, exit, &processes, &mut problems);
     Ok(Outcome { exit, folder: Some(run.folder), record: Some(run.record), problems: problems.list, seconds })
 }
 
@@ -219,11 +220,11 @@ fn work(
     receiver: &mpsc::Receiver<Due>,
     busy: &AtomicUsize,
     observer: &dyn Observer,
-) -> Vec<Problem> {
+) -> (Vec<Problem>, Option<Database>) {
     let mut problems = Vec::new();
-    let Some(folder) = folder else { return problems };
+    let Some(folder) = folder else { return (problems, None) };
     // A failure comes again at the end, where it is told.
-    let _ = store.database();
+    let database = store.database().ok();
     for due in receiver {
         let request = SnapshotRequest {
             name: RunName::parse(&due.name).ok(),
@@ -241,7 +242,7 @@ fn work(
         }
         busy.fetch_sub(1, Ordering::SeqCst);
     }
-    problems
+    (problems, database)
 }
 
 /// The thread that samples and passes signals on while the program runs.
@@ -384,7 +385,14 @@ impl Watch<'_> {
     }
 }
 
-fn finish(store: &Store, run: &mut Run, exit: ProgramExit, processes: &Processes, problems: &mut Problems<'_>) {
+fn finish(
+    store: &Store,
+    database: Option<Database>,
+    run: &mut Run,
+    exit: ProgramExit,
+    processes: &Processes,
+    problems: &mut Problems<'_>,
+) {
     run.record.end = Some(RunEnd { at: Timestamp::now(), exit });
     run.record.processes = processes.records();
     run.record.python_versions = processes.python_versions();
@@ -403,14 +411,17 @@ fn finish(store: &Store, run: &mut Run, exit: ProgramExit, processes: &Processes
         Err(error) => problems.tell(Problem::NotClosed { reason: chain(&error) }),
     }
     run.record.problems = problems.list.iter().map(ToString::to_string).collect();
-    if let Err(error) = write_down(store, run) {
+    if let Err(error) = write_down(store, database, run) {
         problems.tell(Problem::RecordNotWritten { reason: chain(&error) });
     }
 }
 
-fn write_down(store: &Store, run: &mut Run) -> Result<(), StoreError> {
+fn write_down(store: &Store, database: Option<Database>, run: &mut Run) -> Result<(), StoreError> {
     run.folder.save(&run.record, Durability::Synced)?;
     // Marks and snapshots that came from other processes are in the events.
     run.record = run.folder.load()?;
-    store.index(&run.folder)
+    match database {
+        Some(mut database) => database.index(&run.folder),
+        None => store.index(&run.folder),
+    }
 }

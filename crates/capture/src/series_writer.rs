@@ -62,7 +62,6 @@ impl SeriesWriter {
             let _ = file.set_len(before);
             return Err(StoreError::Io { action: "write", path: closed, source });
         }
-        file.sync_data().map_err(failed("sync"))?;
         self.text.set_len(0).map_err(failed("empty"))?;
         self.bytes = 0;
         Ok(())

@@ -59,7 +59,7 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
         inner.clear();
         inner.number(1, index as u64 + 1);
         inner.number(2, name);
-        inner.number(3, name);
+        // No system name: where it equals the name, pprof takes `<module>` for a C++ template and drops it.
         inner.number(4, texts.id(profile.strings.get(function.file)));
         inner.number(5, u64::from(function.start_line));
         out.bytes(5, &inner.bytes);

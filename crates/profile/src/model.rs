@@ -186,6 +186,22 @@ impl Profile {
         self.value_types.iter().position(|value_type| value_type.name == name)
     }
 
+    /// Keeps the samples that `keep` says, by their labels.
+    pub fn retain_label_sets(&mut self, keep: impl Fn(&Self, LabelSetId) -> bool) {
+        let kept: Vec<bool> = self.label_sets().map(|set| keep(self, set)).collect();
+        let width = self.value_types.len();
+        let mut row = 0;
+        for index in 0..self.samples.len() {
+            if kept[self.samples[index].labels.0 as usize] {
+                self.samples[row] = self.samples[index];
+                self.values.copy_within(index * width..(index + 1) * width, row * width);
+                row += 1;
+            }
+        }
+        self.samples.truncate(row);
+        self.values.truncate(row * width);
+    }
+
     /// Sum over all samples, one number per value type.
     pub fn totals(&self) -> Vec<i64> {
         let mut totals = vec![0_i64; self.value_types.len()];
@@ -286,16 +302,28 @@ impl ProfileBuilder {
 
     /// Adds values to the sample of (stack, labels); `values` has one entry per value type.
     pub fn add(&mut self, stack: StackId, labels: LabelSetId, values: &[i64]) {
+        for (sum, value) in self.row(stack, labels).iter_mut().zip(values) {
+            *sum = sum.saturating_add(*value);
+        }
         debug_assert_eq!(values.len(), self.profile.value_types.len());
+    }
+
+    /// As [`ProfileBuilder::add`], but the columns in `highest` keep the highest value instead of the sum.
+    pub fn add_or_raise(&mut self, stack: StackId, labels: LabelSetId, values: &[i64], highest: &[usize]) {
+        for (column, (kept, value)) in self.row(stack, labels).iter_mut().zip(values).enumerate() {
+            *kept = if highest.contains(&column) { (*kept).max(*value) } else { kept.saturating_add(*value) };
+        }
+    }
+
+    /// Values of the sample of (stack, labels), zeros if it is new.
+    fn row(&mut self, stack: StackId, labels: LabelSetId) -> &mut [i64] {
         let width = self.profile.value_types.len();
         let row = *self.sample_rows.entry((stack, labels)).or_insert_with(|| {
             self.profile.samples.push(Sample { stack, labels });
             self.profile.values.resize(self.profile.samples.len() * width, 0);
             self.profile.samples.len() - 1
         });
-        for (sum, value) in self.profile.values[row * width..].iter_mut().zip(values) {
-            *sum = sum.saturating_add(*value);
-        }
+        &mut self.profile.values[row * width..][..width]
     }
 
     /// The finished profile.
@@ -326,5 +354,19 @@ mod tests {
         assert_eq!(profile.totals(), [15]);
         assert_eq!(profile.frames_of(leaf).collect::<Vec<_>>(), [inner, outer]);
         assert_eq!(profile.label(labels, "thread"), Some("MainThread"));
+    }
+
+    #[test]
+    fn keeps_the_highest_where_asked_and_drops_samples_by_label() {
+        let columns = ["sum", "highest"].map(|name| ValueType { name: name.into(), unit: "bytes".into() });
+        let mut builder = ProfileBuilder::new(columns.into(), Precision::Exact);
+        let labels = builder.label_set(&[("kind", "line")]);
+        builder.add_or_raise(StackId::ROOT, labels, &[3, 30], &[1]);
+        builder.add_or_raise(StackId::ROOT, labels, &[4, 20], &[1]);
+        builder.add(StackId::ROOT, LabelSetId(0), &[1, 1]);
+        let mut profile = builder.finish();
+        assert_eq!(profile.totals(), [8, 31]);
+        profile.retain_label_sets(|profile, set| profile.label(set, "kind") == Some("line"));
+        assert_eq!(profile.samples().map(|(_, values)| values.to_vec()).collect::<Vec<_>>(), [[7, 30]]);
     }
 }

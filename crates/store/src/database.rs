@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::error::StoreError;
-use crate::folder::RunState;
+use crate::folder::{RunFolder, RunState};
 use crate::private_file;
 use crate::record::{ProgramExit, RunId, RunRecord};
 
@@ -95,6 +95,9 @@ impl Database {
         connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")
             .map_err(failed)?;
+        // Closing would copy the log into the database, with four waits for the disk: too long for the end of a short
+        // program. SQLite does it by itself once the log has 1,000 pages.
+        connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed)?;
         let mut database = Self { connection, path: path.to_owned() };
         database.migrate()?;
         Ok(database)
@@ -121,8 +124,13 @@ impl Database {
         transaction.commit().map_err(failed)
     }
 
+    /// Brings the rows of one run up to date with its folder.
+    pub fn index(&mut self, folder: &RunFolder) -> Result<(), StoreError> {
+        self.put(&folder.load()?, &folder.stamp())
+    }
+
     /// Writes a run and what hangs on it; what was there of it is replaced, its rollup kept.
-    pub fn put(&mut self, record: &RunRecord, stamp: &str) -> Result<(), StoreError> {
+    pub(crate) fn put(&mut self, record: &RunRecord, stamp: &str) -> Result<(), StoreError> {
         self.in_transaction("write a run", |transaction| put_run(transaction, record, stamp))
     }
 

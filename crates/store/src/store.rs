@@ -98,8 +98,7 @@ impl Store {
 
     /// Brings the database's rows of one run up to date with its folder.
     pub fn index(&self, folder: &RunFolder) -> Result<(), StoreError> {
-        let record = folder.load()?;
-        self.database()?.put(&record, &folder.stamp())
+        self.database()?.index(folder)
     }
 
     /// All runs, newest first. The database is brought up to date on the way where it can be written; where it cannot,

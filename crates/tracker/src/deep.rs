@@ -2,8 +2,9 @@
 //!
 //! Beyond [`DEEP`] frames the interpreter is asked to report returns of this thread (a C profile function, the same
 //! mechanism as `sys.setprofile`), which keep a watermark: frames below it cannot have moved. To report them CPython
-//! makes a frame object and a line array; these are not the program's and are taken out of the count again. A profiler
-//! of the program's own has precedence.
+//! makes a frame object and a line array; these are not the program's and are taken out of the count again, unless the
+//! program turns out to hold the frame object too (in a traceback, say) when its frame returns. A profiler of the
+//! program's own has precedence.
 
 use core::ffi::{c_int, c_void};
 
@@ -80,13 +81,17 @@ unsafe extern "C" fn on_event(_: *mut c_void, frame_object: *mut u8, event: c_in
     ];
     for block in core::mem::take(&mut shard.last_blocks) {
         if made_for_us.contains(&block) {
-            shard.forget_block(block);
+            shard.disown_block(block);
         }
     }
-    let stack = &mut shard.stack;
-    if event != TRACE_RETURN || stack.watched == 0 {
+    if event != TRACE_RETURN || shard.stack.watched == 0 {
         return 0;
     }
+    let is_shared = frame_object.cast::<isize>().read() > 1;
+    if is_shared && let Some(node) = shard.stack.node_at(shard.stack.unchanged) {
+        shard.adopt_block(made_for_us[0], node);
+    }
+    let stack = &mut shard.stack;
     if stack.entries.as_slice().get(stack.unchanged).is_some_and(|entry| entry.frame == frame) {
         stack.unchanged = stack.unchanged.saturating_sub(1);
         if stack.unchanged < SHALLOW {

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use brimline_recording::layout::{
     DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MALLOC_LEAF, MMAP_LEAF, Node, OTHER_CODE, Record,
-    SIZE_CLASSES, THREAD_CODE, Table, Thread,
+    SIZE_CLASSES, THREAD_CODE, TRACKER_LEAF, Table, Thread,
 };
 
 use crate::map::{Key, Map, mix};
@@ -19,6 +19,9 @@ const RECORDS_AT_ONCE: usize = 16;
 const TOTAL_SLACK: i64 = 64 << 10;
 /// Largest request that Python serves from its arenas.
 const SMALL_OBJECT: usize = 512;
+
+/// [`Record::kind`] of what the tracker itself causes.
+const TRACKER_KIND: u16 = TRACKER_LEAF as u16 & 0xFF;
 
 /// What was allocated.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,6 +96,7 @@ pub(crate) struct Shard {
     nodes: core::ops::Range<u32>,
     records: core::ops::Range<u32>,
     other_record: u32,
+    tracker_record: u32,
     pending: i64,
     thread: *mut Thread,
 }
@@ -121,12 +125,15 @@ impl Shard {
             nodes: 0..0,
             records: 0..0,
             other_record: 0,
+            tracker_record: 0,
             pending: 0,
             thread: recording::thread(index),
         };
         shard.root = shard.new_node(Node { parent: 0, code: THREAD_CODE, instruction: index, record: 0 })?;
         let other = shard.new_node(Node { parent: shard.root, code: OTHER_CODE, instruction: 0, record: 0 })?;
         shard.other_record = shard.new_record(other, 0)?;
+        let own = shard.new_node(Node { parent: shard.root, code: TRACKER_LEAF, instruction: 0, record: 0 })?;
+        shard.tracker_record = shard.new_record(own, TRACKER_KIND)?;
         Some(shard)
     }
 
@@ -288,6 +295,9 @@ impl Shard {
     #[inline]
     pub(crate) fn remove_block(&mut self, address: usize) -> Option<(u32, usize)> {
         let (record, size) = shadow::take(address)?;
+        if Self::kind(record) == TRACKER_KIND {
+            return None;
+        }
         self.remove(record, size, 1, true);
         // SAFETY: as in `count_size`.
         let thread = unsafe { &mut *self.thread };
@@ -303,11 +313,16 @@ impl Shard {
         Some((record, size))
     }
 
+    #[inline]
+    fn kind(record: u32) -> u16 {
+        // SAFETY: rows named by the shadow table exist.
+        unsafe { (*recording::record(record)).kind }
+    }
+
     /// Whether the block was allocated by one of Python's allocators.
     #[inline]
     fn is_python(record: u32) -> bool {
-        // SAFETY: rows named by the shadow table exist.
-        unsafe { (*recording::record(record)).kind == 0 }
+        Self::kind(record) == 0
     }
 
     /// Undoes [`Shard::remove_block`]: a `realloc` failed, the old block lives on.
@@ -330,25 +345,39 @@ impl Shard {
         }
     }
 
-    /// Takes a block out as if it had never been allocated.
-    pub(crate) fn forget_block(&mut self, address: usize) {
-        if let Some((record, size)) = self.remove_block(address) {
-            // SAFETY: the block was allocated by this thread just now.
-            unsafe {
-                let row = &mut *recording::record(record);
-                row.total_bytes -= size as u64;
-                row.total_count -= 1;
-                let thread = &mut *self.thread;
-                let class = &mut thread.sizes[size_class(size)];
-                class.total_bytes -= size as u64;
-                class.total_count -= 1;
-                class.freed_bytes -= size as u64;
-                class.freed_count -= 1;
-                if size <= SMALL_OBJECT {
-                    thread.small_allocated_bytes -= size as u64;
-                    thread.small_freed_bytes -= size as u64;
-                }
+    /// Takes a block that was allocated just now out of the count: the tracker caused it. It stays noted, so that it can
+    /// be adopted.
+    pub(crate) fn disown_block(&mut self, address: usize) {
+        let Some((record, size)) = self.remove_block(address) else { return };
+        // SAFETY: the block was allocated by this thread, which owns record and row.
+        unsafe {
+            let row = &mut *recording::record(record);
+            row.total_bytes -= size as u64;
+            row.total_count -= 1;
+            let thread = &mut *self.thread;
+            let class = &mut thread.sizes[size_class(size)];
+            class.total_bytes -= size as u64;
+            class.total_count -= 1;
+            class.freed_bytes -= size as u64;
+            class.freed_count -= 1;
+            if size <= SMALL_OBJECT {
+                thread.small_allocated_bytes -= size as u64;
+                thread.small_freed_bytes -= size as u64;
             }
+        }
+        shadow::set(address, self.tracker_record, size);
+    }
+
+    /// Counts a disowned block after all: the program keeps it and would have allocated it itself.
+    pub(crate) fn adopt_block(&mut self, address: usize, node: u32) {
+        match shadow::take(address) {
+            Some((record, size)) if record == self.tracker_record => {
+                self.add_block(Some(node), Kind::Python, address, size);
+            }
+            Some((record, size)) => {
+                shadow::set(address, record, size);
+            }
+            None => {}
         }
     }
 

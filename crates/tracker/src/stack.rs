@@ -69,6 +69,11 @@ impl StackCache {
         Some(entries[wanted.checked_sub(1)? as usize].node)
     }
 
+    /// Node of the stack up to entry `index`.
+    pub(crate) fn node_at(&self, index: usize) -> Option<u32> {
+        self.entries.as_slice().get(index).map(|entry| entry.node)
+    }
+
     fn forget(&mut self) {
         self.entries.truncate(0);
         self.unchanged = 0;

@@ -4,7 +4,7 @@ use super::Tree;
 /// Crate, and the crates of the workspace that it may name. A crate that is missing here is an error.
 const EDGES: &[(&str, &[&str])] = &[
     ("brimline", &["profile", "recording", "pprof", "analysis", "source", "diagnosis", "store", "capture"]),
-    ("brimline-profile", &[]),
+    ("brimline-profile", &["recording"]),
     ("brimline-recording", &[]),
     ("brimline-tracker", &["recording"]),
     ("brimline-pprof", &["profile"]),

@@ -15,7 +15,7 @@ use crate::metric::Metric;
 use crate::quantity::{bytes, count, delta_bytes, delta_count};
 use crate::refusal::usage;
 use crate::site::{FrameTexts, Site};
-use crate::terminal::{clip, plain, wants_colour};
+use crate::terminal::{JsonGuard, clip, plain, wants_colour};
 use crate::view::{FilterArgs, RowKind};
 
 const DEFAULT_TOP: usize = 20;
@@ -106,6 +106,7 @@ impl Difference<'_> {
     }
 
     fn write_json(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let out = &mut JsonGuard(out);
         let [before_bytes, before_count, after_bytes, after_count] = self.totals;
         let totals = json!({
             "before_bytes": before_bytes, "after_bytes": after_bytes, "delta_bytes": after_bytes - before_bytes,

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use brimline_profile::Profile;
-use brimline_profile::formats::{ENCODERS, Encoder};
+use brimline_profile::formats::{ENCODERS, Encoder, UNCOUNTED_KINDS};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::exit_code::ExitCode;
@@ -85,8 +85,11 @@ fn format_parser() -> impl TypedValueParser<Value = Format> {
 
 /// Carries the command out.
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
-    let (input, warnings) = input::load(args.run.as_deref(), &args.select)?;
+    let (mut input, warnings) = input::load(args.run.as_deref(), &args.select)?;
     super::warn(&warnings);
+    // Other tools add up all samples of a file: what is no allocated memory would be counted as such.
+    let counted = |kind: Option<&str>| !kind.is_some_and(|kind| UNCOUNTED_KINDS.contains(&kind));
+    input.recorded.profile.retain_label_sets(|profile, set| counted(profile.label(set, "kind")));
     let path = match (&args.output, args.named) {
         (None, true) => Some(PathBuf::from(format!("{}.{}", stem(&input.name), args.format.0.extension()))),
         (path, _) => path.clone(),

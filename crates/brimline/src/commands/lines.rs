@@ -1,17 +1,18 @@
 //! `brimline lines`: what each line of a function costs, its callees included.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 
-use brimline_analysis::lines::{FunctionLines, LineRow, find_functions, lines};
-use brimline_profile::value;
+use brimline_analysis::lines::{FunctionLines, Increment, LineRow, find_functions, increments, lines};
+use brimline_profile::{FunctionId, value};
 use serde_json::json;
 
 use crate::exit_code::ExitCode;
 use crate::input::{self, Input, SelectArgs};
-use crate::quantity::{bytes, count};
+use crate::quantity::{bytes, count, delta_bytes};
 use crate::refusal::usage;
-use crate::terminal::{clip, plain, width};
+use crate::terminal::{JsonGuard, clip, plain, width};
 use crate::view::FilterArgs;
 
 /// Arguments.
@@ -57,14 +58,31 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let mut tables = lines(profile, &functions, &args.filter.filter(), &input.places);
     tables.retain(|table| !table.rows.is_empty());
     tables.sort_by_key(|table| std::cmp::Reverse(table.totals[value::TOTAL_BYTES]));
+    let increments = increments(profile);
+    for table in &mut tables {
+        add_lines_that_only_free(table, &increments, profile.value_types.len());
+    }
     let mut out = super::output(args.output.as_deref())?;
     if args.json {
-        write_json(&input, &tables, &mut out)?;
+        write_json(&input, &tables, &increments, &mut out)?;
     } else {
-        write_tables(&input, &tables, &mut out)?;
+        write_tables(&input, &tables, &increments, &mut out)?;
     }
     out.flush()?;
     Ok(input.exit_code)
+}
+
+/// A line that allocates nothing may still shrink the process: `del data`.
+fn add_lines_that_only_free(table: &mut FunctionLines, increments: &Increments, columns: usize) {
+    let mut lines: Vec<u32> =
+        increments.keys().filter(|(function, _)| *function == table.function).map(|&(_, line)| line).collect();
+    lines.retain(|line| table.rows.iter().all(|row| row.line != *line));
+    table.rows.extend(lines.into_iter().map(|line| LineRow {
+        line,
+        own: vec![0; columns],
+        inclusive: vec![0; columns],
+    }));
+    table.rows.sort_by_key(|row| row.line);
 }
 
 /// The error for a name nobody allocated under, with the names that come close.
@@ -89,8 +107,17 @@ fn unknown(name: &str, input: &Input) -> anyhow::Error {
     usage(format!("expected a function in `{}`, found none called `{name}` that allocated", input.name), hint)
 }
 
-fn write_json(input: &Input, tables: &[FunctionLines], out: &mut dyn Write) -> anyhow::Result<()> {
-    let row = |row: &LineRow| {
+/// Increments by function and line.
+type Increments = HashMap<(FunctionId, u32), Increment>;
+
+fn write_json(
+    input: &Input,
+    tables: &[FunctionLines],
+    increments: &Increments,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let row = |function: FunctionId, row: &LineRow| {
+        let increment = increments.get(&(function, row.line));
         json!({
             "line": (row.line > 0).then_some(row.line),
             "live_bytes": row.inclusive[value::LIVE_BYTES], "live_count": row.inclusive[value::LIVE_COUNT],
@@ -98,6 +125,8 @@ fn write_json(input: &Input, tables: &[FunctionLines], out: &mut dyn Write) -> a
             "total_bytes": row.inclusive[value::TOTAL_BYTES], "total_count": row.inclusive[value::TOTAL_COUNT],
             "own_live_bytes": row.own[value::LIVE_BYTES], "own_peak_bytes": row.own[value::PEAK_BYTES],
             "own_total_bytes": row.own[value::TOTAL_BYTES], "own_total_count": row.own[value::TOTAL_COUNT],
+            "increment_bytes": increment.map(|increment| increment.bytes),
+            "highest_bytes": increment.map(|increment| increment.highest_bytes),
         })
     };
     let functions: Vec<_> = tables
@@ -114,18 +143,23 @@ fn write_json(input: &Input, tables: &[FunctionLines], out: &mut dyn Write) -> a
                 "module": input.places.module(file),
                 "live_bytes": table.totals[value::LIVE_BYTES], "peak_bytes": table.totals[value::PEAK_BYTES],
                 "total_bytes": table.totals[value::TOTAL_BYTES], "total_count": table.totals[value::TOTAL_COUNT],
-                "rows": table.rows.iter().map(row).collect::<Vec<_>>(),
+                "rows": table.rows.iter().map(|line| row(table.function, line)).collect::<Vec<_>>(),
             })
         })
         .collect();
     let answer =
         json!({ "schema": "brimline.lines/1", "run": input.name, "process": input.process, "functions": functions });
-    writeln!(out, "{answer}")?;
+    writeln!(JsonGuard(out), "{answer}")?;
     Ok(())
 }
 
-fn write_tables(input: &Input, tables: &[FunctionLines], out: &mut dyn Write) -> anyhow::Result<()> {
-    let source_columns = width().map_or(usize::MAX, |columns| columns.saturating_sub(62));
+fn write_tables(
+    input: &Input,
+    tables: &[FunctionLines],
+    increments: &Increments,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let source_columns = width().map_or(usize::MAX, |columns| columns.saturating_sub(80));
     for (index, table) in tables.iter().enumerate() {
         let profile = &input.recorded.profile;
         let function = profile.functions[table.function.0 as usize];
@@ -144,20 +178,25 @@ fn write_tables(input: &Input, tables: &[FunctionLines], out: &mut dyn Write) ->
             bytes(table.totals[value::PEAK_BYTES]),
             bytes(table.totals[value::TOTAL_BYTES]),
         )?;
-        writeln!(out, "{:>6}  {:>10}  {:>10}  {:>10}  {:>12}  source", "line", "live", "peak", "allocated", "blocks")?;
+        let has_increments = increments.keys().any(|(function, _)| *function == table.function);
+        let titles = ["live", "peak", "allocated", "blocks", "increment", "highest"];
+        let columns = if has_increments { titles.len() } else { titles.len() - 2 };
+        writeln!(out, "{:>6}{}  source", "line", right_aligned(&titles[..columns]))?;
         for line in lines_to_show(input, table, file, function.start_line) {
+            let mut cells = vec![String::new(); columns];
+            if let Some(row) = table.rows.iter().find(|row| row.line == line) {
+                cells[0] = bytes(row.inclusive[value::LIVE_BYTES]);
+                cells[1] = bytes(row.inclusive[value::PEAK_BYTES]);
+                cells[2] = bytes(row.inclusive[value::TOTAL_BYTES]);
+                cells[3] = count(row.inclusive[value::TOTAL_COUNT]);
+            }
+            if let Some(increment) = increments.get(&(table.function, line)) {
+                cells[4] = delta_bytes(increment.bytes);
+                cells[5] = bytes(increment.highest_bytes);
+            }
+            let cells = right_aligned(&cells);
             let text = source(input, file, line);
-            let text = clip(&text, source_columns);
-            let written = match table.rows.iter().find(|row| row.line == line) {
-                Some(row) => format!(
-                    "{line:>6}  {:>10}  {:>10}  {:>10}  {:>12}  {text}",
-                    bytes(row.inclusive[value::LIVE_BYTES]),
-                    bytes(row.inclusive[value::PEAK_BYTES]),
-                    bytes(row.inclusive[value::TOTAL_BYTES]),
-                    count(row.inclusive[value::TOTAL_COUNT]),
-                ),
-                None => format!("{line:>6}  {:>10}  {:>10}  {:>10}  {:>12}  {text}", "", "", "", ""),
-            };
+            let written = format!("{line:>6}{cells}  {}", clip(&text, source_columns));
             writeln!(out, "{}", written.trim_end())?;
         }
     }
@@ -181,4 +220,14 @@ fn source(input: &Input, file: &str, line: u32) -> String {
     let lines = input.source.lines(file);
     let text = lines.as_deref().and_then(|lines| lines.get((line as usize).checked_sub(1)?));
     text.map(|text| plain(text).into_owned()).unwrap_or_default()
+}
+
+fn right_aligned<T: AsRef<str>>(cells: &[T]) -> String {
+    let mut text = String::new();
+    for cell in cells {
+        let cell = cell.as_ref();
+        text.extend(std::iter::repeat_n(' ', 12_usize.saturating_sub(cell.chars().count())));
+        text.push_str(cell);
+    }
+    text
 }

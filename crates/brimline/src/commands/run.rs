@@ -21,6 +21,9 @@ use crate::summary::Summary;
 use crate::terminal::plain;
 use crate::tracker_library;
 
+/// Tells the tracker which functions' lines to follow, comma-separated.
+const LINES_VARIABLE: &str = "BRIMLINE_TRACKER_LINES";
+
 /// Arguments.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
@@ -39,6 +42,9 @@ pub(crate) struct Args {
     /// What is counted.
     #[arg(long, value_enum, default_value = "exact")]
     pub(crate) mode: Mode,
+    /// Also keep what the process grew while each line of this function ran; repeatable. `brimline lines` shows it.
+    #[arg(long, value_name = "FUNCTION")]
+    pub(crate) lines: Vec<String>,
     /// Take a snapshot again and again after this time (`30s`, `5m`, `500ms`).
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) snapshot_every: Option<Duration>,
@@ -106,6 +112,9 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let mut plan = Plan::new(args.command.clone(), location, tracker_library::installed());
     plan.name = args.name.as_deref().map(name).transpose()?;
     plan.interval = args.interval;
+    if !args.lines.is_empty() {
+        plan.environment.push((LINES_VARIABLE.into(), args.lines.join(",").into()));
+    }
     plan.triggers =
         SnapshotTriggers { every: args.snapshot_every, on_signal: args.snapshot_on, at: args.snapshot_at.clone() };
     let stderr_is_terminal = std::io::stderr().is_terminal();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::exit_code::ExitCode;
 use crate::quantity::bytes;
 use crate::stores::{name, open, resolve_run};
-use crate::terminal::{clip, plain};
+use crate::terminal::{JsonGuard, clip, plain};
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
@@ -69,7 +69,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
 fn finish(out: &mut dyn Write, args: &Args, entries: &[RunEntry]) -> anyhow::Result<ExitCode> {
     if args.json {
         let rows: Vec<_> = entries.iter().map(to_json).collect();
-        writeln!(out, "{}", json!({ "schema": "brimline.runs/1", "deleted": args.delete, "runs": rows }))?;
+        writeln!(JsonGuard(out), "{}", json!({ "schema": "brimline.runs/1", "deleted": args.delete, "runs": rows }))?;
     } else if entries.is_empty() {
         writeln!(out, "no runs yet; record one: brimline run -- python your_program.py")?;
     } else if args.delete {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Report, ReportInput, Rows};
 use crate::site::{FrameTexts, Site};
+use crate::terminal::JsonGuard;
 use crate::view::RowKind;
 
 /// Row of [`super::REPORTS`].
@@ -23,6 +24,7 @@ impl Report for Json {
     }
 
     fn render(&self, report: &ReportInput<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+        let out = &mut JsonGuard(out);
         let column = |index: usize| report.totals.get(index).copied();
         let totals = json!({
             "live_bytes": column(value::LIVE_BYTES),

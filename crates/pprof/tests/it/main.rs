@@ -1,3 +1,6 @@
 //! Public behaviour of the pprof crate.
 
 mod encode;
+mod goldens;
+mod host;
+mod reading;

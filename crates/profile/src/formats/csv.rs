@@ -49,10 +49,12 @@ impl Encoder for Csv {
     }
 }
 
-/// `text` as a field: quoted where needed; a leading character that spreadsheets run as a formula gets a `'` before it.
+/// `text` as a field: quoted where needed; a leading character that spreadsheets run as a formula gets a `'` before it,
+/// control characters that a terminal would obey become `\u{fffd}`.
 pub fn field(text: &str) -> String {
+    let text = text.replace(|c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r'), "\u{fffd}");
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula { format!("'{text}") } else { text.to_owned() };
+    let text = if formula { format!("'{text}") } else { text };
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
@@ -65,5 +67,6 @@ mod tests {
         assert_eq!(field("plain"), "plain");
         assert_eq!(field("a,\"b\""), "\"a,\"\"b\"\"\"");
         assert_eq!(field("=cmd()"), "'=cmd()");
+        assert_eq!(field("a\u{1b}[31m\u{9b}b"), "a\u{fffd}[31m\u{fffd}b");
     }
 }

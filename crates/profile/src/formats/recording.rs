@@ -1,14 +1,17 @@
 //! The tracker's recording as a [`Profile`]: one sample per stack, thread and kind of memory.
 //!
-//! Labels: `thread` (Python's name, else `thread <tid>`) and `kind` (`python`, `malloc`, `mmap`, `file`, `fd`, `line`: see
-//! [`LINE_LEAF`]). Lines
-//! are resolved here, from the code objects' own tables. Not included: native frames.
+//! Labels: `thread` (Python's name, else `thread <tid>`) and `kind` (`python`, `malloc`, `mmap`, `file`, `fd`, `line`).
+//! Lines are resolved here, from the code objects' own tables. Not included: native frames.
+//!
+//! Samples of kind `line` tell what happened while a line of a function named with `--lines` ran, whoever allocated
+//! it: `live_…` is the net change, `total_…` what was allocated, `peak_bytes` the highest of the process's live bytes
+//! meanwhile (of several samples of one stack the highest counts, they are not summed).
 
 use std::mem::offset_of;
 
 use brimline_recording::layout::{
     DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MALLOC_LEAF, MMAP_LEAF, Node, OTHER_CODE, Record,
-    STATE_FINAL, STATE_RECORDING, STATE_STOPPED, THREAD_CODE, Table,
+    STATE_FINAL, STATE_RECORDING, STATE_STOPPED, THREAD_CODE, TRACKER_LEAF, Table,
 };
 
 use brimline_recording::Recording;
@@ -18,7 +21,7 @@ pub use brimline_recording::layout::SizeClass;
 
 use super::Decoded;
 use super::linetable::LineTable;
-use crate::{FunctionId, LabelSetId, Precision, Profile, ProfileBuilder, StackId, ValueType};
+use crate::{FunctionId, LabelSetId, Precision, Profile, ProfileBuilder, StackId, ValueType, value};
 
 /// Name of the frame that stands for allocations which no longer fitted the tracker's tables.
 pub const OTHER: &str = "<other>";
@@ -133,12 +136,18 @@ impl Recordings {
     fn add_records(&mut self, recording: &Recording<'_>, places: &[Option<Place>]) {
         let epoch = recording.header_u64(offset_of!(Header, epoch));
         let mut unplaced = 0_u64;
-        for record in recording.records() {
+        let is_tracker = |record: &Record| u32::from(record.kind) == TRACKER_LEAF & 0xFF;
+        for record in recording.records().filter(|record| !is_tracker(record)) {
             let Some(Some(place)) = places.get(record.node as usize) else {
                 unplaced += 1;
                 continue;
             };
-            self.builder.add(place.stack, place.labels, &values(&record, epoch));
+            let values = values(&record, epoch);
+            if is_line(&record) {
+                self.builder.add_or_raise(place.stack, place.labels, &values, &[value::PEAK_BYTES, value::PEAK_COUNT]);
+            } else {
+                self.builder.add(place.stack, place.labels, &values);
+            }
         }
         if unplaced > 0 {
             self.warnings.push(format!("{unplaced} counters were left out: their stacks are not in the recording"));
@@ -152,9 +161,13 @@ impl Recordings {
     }
 }
 
+fn is_line(record: &Record) -> bool {
+    u32::from(record.kind) == LINE_LEAF & 0xFF
+}
+
 /// Values in the order of [`ValueType::tracked`].
 fn values(record: &Record, epoch: u64) -> [i64; 6] {
-    let at_peak = record.epoch == epoch || u32::from(record.kind) == LINE_LEAF & 0xFF;
+    let at_peak = record.epoch == epoch || is_line(record);
     [
         record.live_bytes,
         record.live_count,
@@ -297,7 +310,7 @@ mod tests {
     use brimline_recording::layout::{DATA_OFFSET, DIRECTORY_OFFSET, Extent, MAGIC, VERSION};
 
     use super::*;
-    use crate::{StringId, value};
+    use crate::StringId;
 
     fn put(out: &mut [u8], at: usize, bytes: &[u8]) {
         out[at..at + bytes.len()].copy_from_slice(bytes);

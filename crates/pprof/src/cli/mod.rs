@@ -1,0 +1,96 @@
+//! The command line of `go tool pprof`. Whoever runs it lends files, network and terminal through [`Host`].
+
+mod command;
+mod config;
+mod flags;
+mod interactive;
+mod report;
+mod source;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use thiserror::Error;
+
+pub use crate::report::Sources;
+
+use command::Command;
+use config::Config;
+
+/// What the command line needs from the outside.
+pub trait Host: Sources {
+    /// Fetches a profile from a URL.
+    fn fetch(&mut self, url: &str, timeout_seconds: u64) -> io::Result<Vec<u8>>;
+    /// Where reports go.
+    fn stdout(&mut self) -> &mut dyn Write;
+    /// Where messages go.
+    fn stderr(&mut self) -> &mut dyn Write;
+    /// Writes a report to a file.
+    fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()>;
+    /// The next line typed by the user, without its end; `None` at the end of input.
+    fn read_line(&mut self, prompt: &str, complete: &dyn Fn(&str) -> Vec<String>) -> io::Result<Option<String>>;
+    /// Whether reports go to a terminal, where compressed files are not welcome.
+    fn stdout_is_terminal(&self) -> bool;
+}
+
+/// A command line that cannot be carried out.
+#[derive(Debug, Error)]
+pub(crate) enum RunError {
+    /// The user asks for help, which is not an error but ends the run.
+    #[error("{0}")]
+    Help(String),
+    /// The command line itself is wrong.
+    #[error("{message}\n\nhint: {hint}")]
+    Usage { message: String, hint: String },
+    /// A profile cannot be read.
+    #[error("{message}\n\nhint: {hint}")]
+    Source { message: String, hint: String },
+    /// Profiles cannot be put together.
+    #[error("{0}\n\nhint: compare profiles of one kind; `-raw` shows the sample types of each")]
+    Merge(#[from] crate::merge::MergeError),
+    /// The column asked for is not there.
+    #[error("{0}\n\nhint: choose one with `-sample_index=NAME`")]
+    SampleType(#[from] crate::model::UnknownSampleType),
+    /// A regular expression is wrong.
+    #[error("parsing {option} regexp: {source}")]
+    Expression { option: &'static str, source: regex::Error },
+    /// The report cannot be written.
+    #[error(transparent)]
+    Report(#[from] crate::report::ReportError),
+    /// Output or input failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Runs a command line, without the program's name. Returns the exit code: 0, or 2 for wrong usage and input that
+/// cannot be read.
+pub fn run(args: &[OsString], host: &mut dyn Host) -> i32 {
+    match try_run(args, host) {
+        Ok(()) => 0,
+        // A reader that has seen enough closes the pipe; that is its right.
+        Err(RunError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(RunError::Help(text)) => {
+            // If the message cannot be shown there is nobody to tell.
+            let _ = writeln!(host.stdout(), "{text}");
+            0
+        }
+        Err(error) => {
+            let _ = writeln!(host.stderr(), "error: {error}");
+            2
+        }
+    }
+}
+
+fn try_run(args: &[OsString], host: &mut dyn Host) -> Result<(), RunError> {
+    let mut config = Config::default();
+    let parsed = flags::parse(args, &mut config, host)?;
+    let files = source::Files::load(&parsed, host)?;
+    let mut view = source::profile(&files, &parsed, host)?;
+    match parsed.command {
+        Some(Command { name, argument }) => {
+            let bytes = report::generate(&mut view, name, argument.as_deref(), &config, host)?;
+            report::deliver(&bytes, name, &config, host)
+        }
+        None => interactive::run(&view, config, host),
+    }
+}

@@ -1,0 +1,195 @@
+//! From the sources of a command line to one profile.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::flags::Parsed;
+use super::{Host, RunError};
+use crate::inflate::{Limits, inflate};
+use crate::merge::combine;
+use crate::model::{Mapping, View};
+
+/// The inflated bytes of all sources.
+#[derive(Debug)]
+pub(crate) struct Files {
+    sources: Vec<(String, Vec<u8>)>,
+    bases: Vec<(String, Vec<u8>)>,
+}
+
+impl Files {
+    /// Reads all files and URLs. A source that fails is named and left out as long as another one is left.
+    pub(crate) fn load(parsed: &Parsed, host: &mut dyn Host) -> Result<Self, RunError> {
+        let base = if parsed.base.is_empty() { &parsed.diff_base } else { &parsed.base };
+        let sources = load_all(&parsed.sources, "source", parsed, host)?;
+        let bases = if base.is_empty() { Vec::new() } else { load_all(base, "base", parsed, host)? };
+        Ok(Self { sources, bases })
+    }
+}
+
+fn load_all(
+    names: &[String],
+    what: &str,
+    parsed: &Parsed,
+    host: &mut dyn Host,
+) -> Result<Vec<(String, Vec<u8>)>, RunError> {
+    let mut loaded = Vec::new();
+    let mut problem = None;
+    for name in names {
+        match load(name, parsed, host).and_then(|bytes| check(name, &bytes).map(|()| bytes)) {
+            Ok(bytes) => loaded.push((name.clone(), bytes)),
+            Err(error) if names.len() == 1 => return Err(error),
+            Err(error) => {
+                if let RunError::Source { message, .. } = &error {
+                    writeln!(host.stderr(), "{message}")?;
+                }
+                problem = Some(error);
+            }
+        }
+    }
+    match problem {
+        Some(error) if loaded.is_empty() => Err(error),
+        Some(_) => {
+            writeln!(host.stderr(), "Fetched {} {what} profiles out of {}", loaded.len(), names.len())?;
+            Ok(loaded)
+        }
+        None => Ok(loaded),
+    }
+}
+
+fn problem(name: &str, reason: &dyn std::fmt::Display, hint: &str) -> RunError {
+    RunError::Source { message: format!("failed to read `{name}` as pprof profile: {reason}"), hint: hint.into() }
+}
+
+fn load(name: &str, parsed: &Parsed, host: &mut dyn Host) -> Result<Vec<u8>, RunError> {
+    let file = match host.read(name) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let Some(url) = url(name, parsed.seconds) else {
+                return Err(problem(
+                    name,
+                    &error,
+                    "give the path of a profile, or a URL such as http://localhost:6060/debug/pprof/heap",
+                ));
+            };
+            writeln!(host.stderr(), "Fetching profile over HTTP from {url}")?;
+            let timeout = match (parsed.timeout, parsed.seconds) {
+                (timeout @ 1.., _) => timeout,
+                (_, seconds @ 1..) => seconds + seconds / 2,
+                _ => 60,
+            };
+            let hint =
+                "is the server up, and does it serve net/http/pprof at that path? `-timeout=SECONDS` waits longer";
+            host.fetch(&url, timeout as u64).map_err(|error| problem(name, &error, hint))?
+        }
+    };
+    let damaged = |error: &dyn std::fmt::Display| problem(name, error, "record or download the file again");
+    match inflate(&file, Limits::default()).map_err(|error| damaged(&error))? {
+        Cow::Owned(bytes) => Ok(bytes),
+        Cow::Borrowed(_) => Ok(file),
+    }
+}
+
+/// Reads the file once for its errors alone; they are told per source.
+fn check(name: &str, bytes: &[u8]) -> Result<(), RunError> {
+    let hint = "pprof files start with bytes 1f 8b, or are legacy profiles; `brimline import` knows more formats";
+    View::read(bytes).map(|_| ()).map_err(|error| problem(name, &error, hint))
+}
+
+/// `name` as a URL, with the seconds asked for.
+fn url(name: &str, seconds: i64) -> Option<String> {
+    let with_scheme = if name.contains("://") { name.to_owned() } else { format!("http://{name}") };
+    let rest = with_scheme.split_once("://")?.1;
+    let host = rest.split(['/', '?']).next()?;
+    if host.is_empty() || (!name.contains("://") && !host.contains(':')) {
+        return None;
+    }
+    if seconds <= 0 {
+        return Some(with_scheme);
+    }
+    let separator = if with_scheme.contains('?') { '&' } else { '?' };
+    Some(format!("{with_scheme}{separator}seconds={seconds}"))
+}
+
+/// Merges the sources and subtracts the base.
+pub(crate) fn profile<'f>(files: &'f Files, parsed: &Parsed, host: &mut dyn Host) -> Result<View<'f>, RunError> {
+    let mut view = combined(&files.sources, parsed)?;
+    if !files.bases.is_empty() {
+        let mut base = combined(&files.bases, parsed)?;
+        if !parsed.diff_base.is_empty() {
+            base.set_label("pprof::base", "true");
+        }
+        if parsed.normalize {
+            crate::merge::require_same_types(&view, &base)?;
+            view.normalize(&base);
+        }
+        base.scale(&vec![-1.0; base.sample_types.len()]);
+        view = combine(vec![view, base])?;
+    }
+    if let Err(error) = view.drop_uninteresting() {
+        writeln!(host.stderr(), "warning: the profile's own drop_frames is no valid expression: {error}")?;
+    }
+    if !parsed.comment.is_empty() {
+        view.comments.push(parsed.comment.clone());
+    }
+    Ok(view)
+}
+
+fn combined<'f>(files: &'f [(String, Vec<u8>)], parsed: &Parsed) -> Result<View<'f>, RunError> {
+    let mut views = Vec::with_capacity(files.len());
+    for (name, bytes) in files {
+        let mut view = View::read(bytes).map_err(|error| problem(name, &error, "record or download the file again"))?;
+        name_binary(&mut view, parsed);
+        views.push(view);
+    }
+    Ok(combine(views)?)
+}
+
+/// A profile without mappings gets one, so that the binary named on the command line has a place.
+fn name_binary(view: &mut View<'_>, parsed: &Parsed) {
+    if view.mappings.is_empty() {
+        view.mappings.push(Mapping { id: 1, ..Mapping::default() });
+        view.locations.iter_mut().for_each(|location| location.mapping = Some(0));
+    }
+    let main = &mut view.mappings[0];
+    if let Some(binary) = &parsed.binary {
+        main.file.clone_from(binary);
+    }
+    if main.build_id.is_empty() {
+        main.build_id.clone_from(&parsed.build_id);
+    }
+}
+
+/// Units of numeric labels: the first one found for a key; others are reported.
+pub(crate) fn label_units(view: &View<'_>, host: &mut dyn Host) -> Result<HashMap<String, String>, RunError> {
+    let mut units: HashMap<u32, (String, Vec<String>)> = HashMap::new();
+    view.samples.for_each(|sample| {
+        for label in sample.labels.iter().filter(|label| !label.is_text()) {
+            let unit = view.texts.get(label.unit);
+            let (first, others) = units.entry(label.key.0).or_default();
+            if unit.is_empty() || unit == first {
+                continue;
+            }
+            if first.is_empty() {
+                unit.clone_into(first);
+            } else if !others.iter().any(|other| other == unit) {
+                others.push(unit.to_owned());
+            }
+        }
+    });
+    let mut known = HashMap::new();
+    for (key, (first, mut others)) in units {
+        let key = view.texts.get(crate::model::Text(key)).to_owned();
+        let unit = match (first.is_empty(), key.as_str()) {
+            (true, "alignment" | "request") => "bytes".to_owned(),
+            (true, _) => key.clone(),
+            (false, _) => first,
+        };
+        if !others.is_empty() {
+            others.sort_unstable();
+            let others = others.join(", ");
+            writeln!(host.stderr(), "For tag {key} used unit {unit}, also encountered unit(s) {others}")?;
+        }
+        known.insert(key, unit);
+    }
+    Ok(known)
+}

@@ -1,0 +1,245 @@
+//! Samples, read in place from the file or held in flat arrays once something has changed them.
+
+use std::collections::HashMap;
+
+use crate::model::Text;
+use crate::wire::{Fields, WireError, numbers};
+
+/// A label of a sample; a number if `text` is empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Label {
+    /// Name of the label.
+    pub key: Text,
+    /// Value of a text label.
+    pub text: Text,
+    /// Value of a numeric label.
+    pub number: i64,
+    /// Unit of a numeric label.
+    pub unit: Text,
+}
+
+impl Label {
+    /// Whether the value is a text.
+    pub fn is_text(&self) -> bool {
+        self.text != Text(0)
+    }
+}
+
+/// One stack with its values.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'s> {
+    /// Indices into the locations, leaf first.
+    pub locations: &'s [u32],
+    /// One value per sample type.
+    pub values: &'s [i64],
+    /// Labels in file order.
+    pub labels: &'s [Label],
+}
+
+/// All samples of a profile.
+#[derive(Clone, Debug)]
+pub enum Samples<'a> {
+    /// As in the file: decoded anew in each pass, which costs less than keeping them.
+    Encoded(Encoded<'a>),
+    /// In memory.
+    Held(Held),
+}
+
+impl Default for Samples<'_> {
+    fn default() -> Self {
+        Self::Held(Held::default())
+    }
+}
+
+/// Samples in the bytes of the file. They were checked when the file was read.
+#[derive(Clone, Debug)]
+pub struct Encoded<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// Start and length of each sample message.
+    pub(crate) messages: Vec<(u32, u32)>,
+    pub(crate) ids: Ids,
+    /// Canonical ids where the string table holds a string twice; empty otherwise.
+    pub(crate) canonical: Vec<u32>,
+}
+
+/// Samples in flat arrays.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    locations: Vec<u32>,
+    values: Vec<i64>,
+    labels: Vec<Label>,
+    /// Ends of each sample in the three arrays.
+    ends: Vec<(u32, u32, u32)>,
+}
+
+impl Held {
+    /// Adds a sample.
+    pub fn push(&mut self, locations: &[u32], values: &[i64], labels: &[Label]) {
+        self.locations.extend_from_slice(locations);
+        self.values.extend_from_slice(values);
+        self.labels.extend_from_slice(labels);
+        self.ends.push((self.locations.len() as u32, self.values.len() as u32, self.labels.len() as u32));
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Sample number `index`.
+    pub fn get(&self, index: usize) -> Sample<'_> {
+        let start = if index == 0 { (0, 0, 0) } else { self.ends[index - 1] };
+        let end = self.ends[index];
+        Sample {
+            locations: &self.locations[start.0 as usize..end.0 as usize],
+            values: &self.values[start.1 as usize..end.1 as usize],
+            labels: &self.labels[start.2 as usize..end.2 as usize],
+        }
+    }
+
+    /// Values of sample number `index`.
+    pub fn values_mut(&mut self, index: usize) -> &mut [i64] {
+        let start = if index == 0 { 0 } else { self.ends[index - 1].1 };
+        &mut self.values[start as usize..self.ends[index].1 as usize]
+    }
+}
+
+/// From the numbers a file gives its rows to their indices.
+#[derive(Clone, Debug)]
+pub(crate) enum Ids {
+    /// Row n has number n + 1, as every common writer has it.
+    Direct(u64),
+    Sparse(HashMap<u64, u32>),
+}
+
+impl Ids {
+    pub(crate) fn new(ids: impl ExactSizeIterator<Item = u64> + Clone) -> Self {
+        let count = ids.len() as u64;
+        if ids.clone().zip(1..).all(|(id, expected)| id == expected) {
+            return Self::Direct(count);
+        }
+        Self::Sparse(ids.zip(0..).collect())
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, id: u64) -> Option<u32> {
+        match self {
+            Self::Direct(count) => (id.wrapping_sub(1) < *count).then(|| (id - 1) as u32),
+            Self::Sparse(map) => map.get(&id).copied(),
+        }
+    }
+}
+
+/// Memory that one sample after the other is decoded into.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) locations: Vec<u32>,
+    pub(crate) values: Vec<i64>,
+    pub(crate) labels: Vec<Label>,
+    /// First location number that no location has.
+    pub(crate) unknown: Option<u64>,
+    /// Largest string index seen.
+    pub(crate) largest: u64,
+}
+
+impl Scratch {
+    pub(crate) fn decode(&mut self, message: &[u8], ids: &Ids, canonical: &[u32]) -> Result<(), WireError> {
+        self.locations.clear();
+        self.values.clear();
+        self.labels.clear();
+        let mut fields = Fields::new(message);
+        while let Some((field, value)) = fields.next()? {
+            match field {
+                1 => {
+                    let (locations, unknown) = (&mut self.locations, &mut self.unknown);
+                    numbers(field, value, |id| match ids.get(id) {
+                        Some(index) => locations.push(index),
+                        None => *unknown = unknown.or(Some(id)),
+                    })?;
+                }
+                2 => numbers(field, value, |number| self.values.push(number as i64))?,
+                3 => self.label(value.bytes(field)?, canonical)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn label(&mut self, message: &[u8], canonical: &[u32]) -> Result<(), WireError> {
+        let mut found = [0_u64; 5];
+        let mut fields = Fields::new(message);
+        while let Some((field, value)) = fields.next()? {
+            if (1..=4).contains(&field) {
+                found[field as usize] = value.number(field)?;
+            }
+        }
+        let [_, key, text, number, unit] = found;
+        self.largest = self.largest.max(key).max(text).max(unit);
+        let of = |id: u64| Text(canonical.get(id as usize).copied().unwrap_or(id as u32));
+        // A label without any value says nothing; the reference drops it as well.
+        if text != 0 || number != 0 || unit != 0 {
+            let number = if text == 0 { number as i64 } else { 0 };
+            let unit = if text == 0 { of(unit) } else { Text(0) };
+            self.labels.push(Label { key: of(key), text: of(text), number, unit });
+        }
+        Ok(())
+    }
+}
+
+impl Samples<'_> {
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Encoded(encoded) => encoded.messages.len(),
+            Self::Held(held) => held.len(),
+        }
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `each` for every sample in file order.
+    pub fn for_each(&self, mut each: impl FnMut(Sample<'_>)) {
+        match self {
+            Self::Encoded(encoded) => {
+                let mut scratch = Scratch::default();
+                for &(start, length) in &encoded.messages {
+                    let message = &encoded.bytes[start as usize..][..length as usize];
+                    if scratch.decode(message, &encoded.ids, &encoded.canonical).is_ok() {
+                        each(Sample {
+                            locations: &scratch.locations,
+                            values: &scratch.values,
+                            labels: &scratch.labels,
+                        });
+                    }
+                }
+            }
+            Self::Held(held) => (0..held.len()).for_each(|index| each(held.get(index))),
+        }
+    }
+
+    /// Replaces all samples by what `each` pushes for them.
+    pub fn rewrite(&mut self, mut each: impl FnMut(Sample<'_>, &mut Held)) {
+        let mut out = Held::default();
+        self.for_each(|sample| each(sample, &mut out));
+        *self = Self::Held(out);
+    }
+
+    /// The samples in memory, brought there if need be.
+    pub fn held(&mut self) -> &mut Held {
+        if matches!(self, Self::Encoded(_)) {
+            self.rewrite(|sample, out| out.push(sample.locations, sample.values, sample.labels));
+        }
+        match self {
+            Self::Held(held) => held,
+            Self::Encoded(_) => unreachable!("the samples were just brought into memory"),
+        }
+    }
+}
