@@ -63,6 +63,17 @@ for layout in shared static; do
     pythons=${pythons:+$pythons:}$python
     venvs=${venvs:+$venvs:}$venv
 done
+# A part of pytest's own suite is one of the real programs; only the source package has it.
+if [ -n "$pythons" ]; then
+    release=$(sed -n 's/^pytest==//p' crates/brimline/tests/requirements.txt)
+    export BRIMLINE_TEST_PYTEST_SOURCES=$cache/pytest-$release
+    if [ ! -e "$BRIMLINE_TEST_PYTEST_SOURCES/testing/code" ]; then
+        say "fetching pytest's sources"
+        rm -rf "$cache/sources"
+        "${venvs%%:*}/bin/pip" download -q --disable-pip-version-check --no-deps --no-binary pytest -d "$cache/sources" "pytest==$release" >&2
+        tar -xzf "$cache/sources/pytest-$release.tar.gz" -C "$cache"
+    fi
+fi
 [ -n "$pythons" ] && export BRIMLINE_TEST_PYTHONS=$pythons BRIMLINE_TEST_VENVS=$venvs
 [ -n "$OLD_PYTHON" ] && export BRIMLINE_TEST_OLD_PYTHON=$OLD_PYTHON
 

@@ -1,0 +1,20 @@
+//! End-to-end tests: the built command on real programs. `scripts/test.sh` sets the interpreters up.
+#![allow(unsafe_code, reason = "signals are sent by system call")]
+#![allow(clippy::print_stderr, reason = "tests say why they cannot run")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod answer;
+mod counting;
+mod damage;
+mod disk;
+mod identity;
+mod kills;
+mod peaks;
+mod processes;
+mod python;
+mod race;
+mod real_programs;
+mod refusals;
+mod session;
+mod snapshots;
+mod tracemalloc;
+mod truth;
