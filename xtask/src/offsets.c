@@ -16,9 +16,8 @@ int main(void)
     FIELD(RUNTIME_CURRENT_THREAD, _PyRuntimeState, gilstate.tstate_current);
     FIELD(RUNTIME_AUTO_INTERPRETER, _PyRuntimeState, gilstate.autoInterpreterState);
     FIELD(THREAD_CFRAME, PyThreadState, cframe);
-    FIELD(THREAD_PROFILE_FUNCTION, PyThreadState, c_profilefunc);
-    FIELD(THREAD_TRACING, PyThreadState, tracing);
-    FIELD(CFRAME_USE_TRACING, _PyCFrame, use_tracing);
+    FIELD(THREAD_STACK_CHUNK, PyThreadState, datastack_chunk);
+    FIELD(CHUNK_DATA, _PyStackChunk, data);
     FIELD(CFRAME_CURRENT_FRAME, _PyCFrame, current_frame);
     FIELD(FRAME_CODE, Frame, f_code);
     FIELD(FRAME_PREVIOUS, Frame, previous);
@@ -29,7 +28,6 @@ int main(void)
     FIELD(CODE_FILE, PyCodeObject, co_filename);
     FIELD(CODE_NAME, PyCodeObject, co_qualname);
     FIELD(CODE_LINE_TABLE, PyCodeObject, co_linetable);
-    FIELD(CODE_LINE_ARRAY, PyCodeObject, _co_linearray);
     FIELD(CODE_FIRST_TRACEABLE, PyCodeObject, _co_firsttraceable);
     FIELD(CODE_INSTRUCTIONS, PyCodeObject, co_code_adaptive);
     FIELD(OBJECT_SIZE, PyVarObject, ob_size);
@@ -39,7 +37,5 @@ int main(void)
     printf("ASCII_DATA %zu\n", sizeof(PyASCIIObject));
     printf("COMPACT_DATA %zu\n", sizeof(PyCompactUnicodeObject));
     FIELD(TYPE_DEALLOC, PyTypeObject, tp_dealloc);
-    printf("GC_HEAD %zu\n", sizeof(PyGC_Head));
-    FIELD(FRAME_OBJECT_FRAME, struct _frame, f_frame);
     return 0;
 }

@@ -172,8 +172,6 @@ pub const DESCRIPTOR_LEAF: u32 = 0xFFFF_FF04;
 /// allocated it. Its record holds the net change in `live_…`, what was allocated in `total_…`, and in `peak_bytes` and
 /// `peak_count` the highest and the last of the process's live bytes seen meanwhile.
 pub const LINE_LEAF: u32 = 0xFFFF_FF06;
-/// [`Node::code`] of what the interpreter allocates only because the tracker makes it report returns: not counted.
-pub const TRACKER_LEAF: u32 = 0xFFFF_FF07;
 /// [`Node::code`] of the row that takes what no longer fits the tables.
 pub const OTHER_CODE: u32 = 0xFFFF_FF05;
 

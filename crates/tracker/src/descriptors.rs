@@ -60,7 +60,7 @@ fn note_open(fd: c_int) {
         && let Some(entry) = entry(fd)
     {
         // SAFETY: this thread's own state.
-        let node = unsafe { current_node(entered.shard, own_thread_state(), false) };
+        let node = unsafe { current_node(entered.shard, own_thread_state()) };
         let record = entered.shard.add_elsewhere(node, Kind::Descriptor, 0);
         let old = entry.swap(record, Ordering::Relaxed);
         count_open(1);

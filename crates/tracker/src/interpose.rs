@@ -117,7 +117,7 @@ unsafe fn count(block: *mut c_void, size: usize) -> *mut c_void {
         && let Some(entered) = state::enter()
     {
         let errno = KeepErrno::new();
-        let node = current_node(entered.shard, own_thread_state(), false);
+        let node = current_node(entered.shard, own_thread_state());
         entered.shard.add_block(node, Kind::Malloc, block as usize, size);
         drop(errno);
     }
@@ -150,7 +150,7 @@ pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
     // Uncounted before it is freed: afterwards another thread may own the address.
     if let Some(entered) = state::enter() {
         if lines::enabled() {
-            current_node(entered.shard, own_thread_state(), false);
+            current_node(entered.shard, own_thread_state());
         }
         entered.shard.remove_block(block as usize);
     }
@@ -176,7 +176,7 @@ pub(crate) unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut
     let new = real(block, size);
     let errno = KeepErrno::new();
     if !new.is_null() {
-        let node = current_node(entered.shard, own_thread_state(), false);
+        let node = current_node(entered.shard, own_thread_state());
         entered.shard.add_block(node, Kind::Malloc, new as usize, size);
     } else if size != 0
         && let Some(old) = old

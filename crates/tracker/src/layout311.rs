@@ -7,12 +7,12 @@ pub(crate) const RUNTIME_CURRENT_THREAD: usize = 576;
 pub(crate) const RUNTIME_AUTO_INTERPRETER: usize = 584;
 /// `PyThreadState.cframe`.
 pub(crate) const THREAD_CFRAME: usize = 56;
-/// `_PyCFrame.use_tracing`.
-pub(crate) const CFRAME_USE_TRACING: usize = 0;
+/// `PyThreadState.datastack_chunk`.
+pub(crate) const THREAD_STACK_CHUNK: usize = 296;
+/// `_PyStackChunk.data`: where the first frame of a chunk lies.
+pub(crate) const CHUNK_DATA: usize = 24;
 /// `_PyCFrame.current_frame`.
 pub(crate) const CFRAME_CURRENT_FRAME: usize = 8;
-/// `PyThreadState.c_profilefunc`.
-pub(crate) const THREAD_PROFILE_FUNCTION: usize = 64;
 /// `_PyInterpreterFrame.f_code`.
 pub(crate) const FRAME_CODE: usize = 32;
 /// `_PyInterpreterFrame.previous`.
@@ -49,11 +49,3 @@ pub(crate) const ASCII_DATA: usize = 48;
 pub(crate) const COMPACT_DATA: usize = 72;
 /// `PyTypeObject.tp_dealloc`.
 pub(crate) const TYPE_DEALLOC: usize = 48;
-/// `sizeof(PyGC_Head)`: lies before every object that the collector tracks.
-pub(crate) const GC_HEAD: usize = 16;
-/// `PyFrameObject.f_frame`.
-pub(crate) const FRAME_OBJECT_FRAME: usize = 24;
-/// `PyThreadState.tracing`: above 0 while a trace or profile function runs.
-pub(crate) const THREAD_TRACING: usize = 44;
-/// `PyCodeObject._co_linearray`: made by the first trace or profile event in a code object.
-pub(crate) const CODE_LINE_ARRAY: usize = 160;

@@ -18,8 +18,6 @@ mod bring_up;
 #[cfg(not(test))]
 mod codes;
 #[cfg(not(test))]
-mod deep;
-#[cfg(not(test))]
 mod descriptors;
 #[cfg(not(test))]
 mod fork;

@@ -51,7 +51,7 @@ unsafe fn mapped(address: *mut c_void, bytes: usize, flags: c_int) {
         if flags & libc::MAP_FIXED != 0 {
             cut(entered.shard, start, start + page_up(bytes));
         }
-        let node = current_node(entered.shard, own_thread_state(), false);
+        let node = current_node(entered.shard, own_thread_state());
         let record = entered.shard.add_elsewhere(node, kind, page_up(bytes));
         let region = Region { start, end: start + page_up(bytes), record, is_heap: kind.is_heap() };
         REGIONS.with(|regions| {
@@ -91,6 +91,7 @@ fn unmapping(start: usize, bytes: usize) {
     if !state::active() {
         return;
     }
+    state::count_unmapping();
     if state::is_inside() {
         change_arenas(-(page_up(bytes) as i64));
     } else if let Some(entered) = state::enter() {

@@ -79,7 +79,7 @@ unsafe extern "C" fn malloc<const DOMAIN: usize>(context: *mut c_void, size: usi
     };
     let block = (original.malloc)(original.context, size);
     if !block.is_null() {
-        let node = current_node(entered.shard, thread_state::<DOMAIN>(), DOMAIN != RAW);
+        let node = current_node(entered.shard, thread_state::<DOMAIN>());
         entered.shard.add_block(node, Kind::Python, block as usize, size);
     }
     block
@@ -90,7 +90,7 @@ unsafe extern "C" fn calloc<const DOMAIN: usize>(context: *mut c_void, count: us
     let Some(entered) = state::enter() else { return (original.calloc)(original.context, count, size) };
     let block = (original.calloc)(original.context, count, size);
     if !block.is_null() {
-        let node = current_node(entered.shard, thread_state::<DOMAIN>(), DOMAIN != RAW);
+        let node = current_node(entered.shard, thread_state::<DOMAIN>());
         entered.shard.add_block(node, Kind::Python, block as usize, count.wrapping_mul(size));
     }
     block
@@ -104,12 +104,12 @@ unsafe extern "C" fn realloc<const DOMAIN: usize>(
     let original = original(context);
     let Some(entered) = state::enter() else { return (original.realloc)(original.context, block, size) };
     if lines::enabled() {
-        current_node(entered.shard, thread_state::<DOMAIN>(), DOMAIN != RAW);
+        current_node(entered.shard, thread_state::<DOMAIN>());
     }
     let old = if block.is_null() { None } else { entered.shard.remove_block(block as usize) };
     let new = (original.realloc)(original.context, block, size);
     if !new.is_null() {
-        let node = current_node(entered.shard, thread_state::<DOMAIN>(), DOMAIN != RAW);
+        let node = current_node(entered.shard, thread_state::<DOMAIN>());
         entered.shard.add_block(node, Kind::Python, new as usize, size);
     } else if let Some(old) = old {
         entered.shard.restore_block(block as usize, old);
@@ -123,7 +123,7 @@ unsafe extern "C" fn free<const DOMAIN: usize>(context: *mut c_void, block: *mut
         return (original.free)(original.context, block);
     };
     if lines::enabled() {
-        current_node(entered.shard, thread_state::<DOMAIN>(), DOMAIN != RAW);
+        current_node(entered.shard, thread_state::<DOMAIN>());
     }
     entered.shard.remove_block(block as usize);
     (original.free)(original.context, block);

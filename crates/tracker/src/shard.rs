@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use brimline_recording::layout::{
     DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MALLOC_LEAF, MMAP_LEAF, Node, OTHER_CODE, Record,
-    SIZE_CLASSES, THREAD_CODE, TRACKER_LEAF, Table, Thread,
+    SIZE_CLASSES, THREAD_CODE, Table, Thread,
 };
 
 use crate::map::{Key, Map, mix};
@@ -19,9 +19,6 @@ const RECORDS_AT_ONCE: usize = 16;
 const TOTAL_SLACK: i64 = 64 << 10;
 /// Largest request that Python serves from its arenas.
 const SMALL_OBJECT: usize = 512;
-
-/// [`Record::kind`] of what the tracker itself causes.
-const TRACKER_KIND: u16 = TRACKER_LEAF as u16 & 0xFF;
 
 /// What was allocated.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -85,8 +82,8 @@ pub(crate) struct Shard {
     /// Node of the empty stack.
     pub(crate) root: u32,
     pub(crate) stack: StackCache,
-    /// Where the two blocks allocated last start; see `deep.rs`.
-    pub(crate) last_blocks: [usize; 2],
+    /// How often this thread has unmapped memory; see `stack.rs`.
+    pub(crate) unmappings: u32,
     /// How often thread-specific data has been torn down while this thread ends.
     pub(crate) farewells: u32,
     steps: Map<Step, u32>,
@@ -96,7 +93,6 @@ pub(crate) struct Shard {
     nodes: core::ops::Range<u32>,
     records: core::ops::Range<u32>,
     other_record: u32,
-    tracker_record: u32,
     pending: i64,
     thread: *mut Thread,
 }
@@ -117,7 +113,7 @@ impl Shard {
             index,
             root: 0,
             stack: StackCache::new(),
-            last_blocks: [0; 2],
+            unmappings: 0,
             farewells: 0,
             steps: Map::new(),
             others: Map::new(),
@@ -125,15 +121,12 @@ impl Shard {
             nodes: 0..0,
             records: 0..0,
             other_record: 0,
-            tracker_record: 0,
             pending: 0,
             thread: recording::thread(index),
         };
         shard.root = shard.new_node(Node { parent: 0, code: THREAD_CODE, instruction: index, record: 0 })?;
         let other = shard.new_node(Node { parent: shard.root, code: OTHER_CODE, instruction: 0, record: 0 })?;
         shard.other_record = shard.new_record(other, 0)?;
-        let own = shard.new_node(Node { parent: shard.root, code: TRACKER_LEAF, instruction: 0, record: 0 })?;
-        shard.tracker_record = shard.new_record(own, TRACKER_KIND)?;
         Some(shard)
     }
 
@@ -226,7 +219,6 @@ impl Shard {
         if !shadow::set(address, record, size) {
             return;
         }
-        self.last_blocks = [address, self.last_blocks[0]];
         self.count_size(kind, size);
         self.add(record, size, kind);
         if lines::enabled() {
@@ -295,9 +287,6 @@ impl Shard {
     #[inline]
     pub(crate) fn remove_block(&mut self, address: usize) -> Option<(u32, usize)> {
         let (record, size) = shadow::take(address)?;
-        if Self::kind(record) == TRACKER_KIND {
-            return None;
-        }
         self.remove(record, size, 1, true);
         // SAFETY: as in `count_size`.
         let thread = unsafe { &mut *self.thread };
@@ -313,16 +302,11 @@ impl Shard {
         Some((record, size))
     }
 
-    #[inline]
-    fn kind(record: u32) -> u16 {
-        // SAFETY: rows named by the shadow table exist.
-        unsafe { (*recording::record(record)).kind }
-    }
-
     /// Whether the block was allocated by one of Python's allocators.
     #[inline]
     fn is_python(record: u32) -> bool {
-        Self::kind(record) == 0
+        // SAFETY: rows named by the shadow table exist.
+        unsafe { (*recording::record(record)).kind == 0 }
     }
 
     /// Undoes [`Shard::remove_block`]: a `realloc` failed, the old block lives on.
@@ -342,42 +326,6 @@ impl Shard {
         class.freed_count -= 1;
         if size <= SMALL_OBJECT && Self::is_python(record) {
             thread.small_freed_bytes -= size as u64;
-        }
-    }
-
-    /// Takes a block that was allocated just now out of the count: the tracker caused it. It stays noted, so that it can
-    /// be adopted.
-    pub(crate) fn disown_block(&mut self, address: usize) {
-        let Some((record, size)) = self.remove_block(address) else { return };
-        // SAFETY: the block was allocated by this thread, which owns record and row.
-        unsafe {
-            let row = &mut *recording::record(record);
-            row.total_bytes -= size as u64;
-            row.total_count -= 1;
-            let thread = &mut *self.thread;
-            let class = &mut thread.sizes[size_class(size)];
-            class.total_bytes -= size as u64;
-            class.total_count -= 1;
-            class.freed_bytes -= size as u64;
-            class.freed_count -= 1;
-            if size <= SMALL_OBJECT {
-                thread.small_allocated_bytes -= size as u64;
-                thread.small_freed_bytes -= size as u64;
-            }
-        }
-        shadow::set(address, self.tracker_record, size);
-    }
-
-    /// Counts a disowned block after all: the program keeps it and would have allocated it itself.
-    pub(crate) fn adopt_block(&mut self, address: usize, node: u32) {
-        match shadow::take(address) {
-            Some((record, size)) if record == self.tracker_record => {
-                self.add_block(Some(node), Kind::Python, address, size);
-            }
-            Some((record, size)) => {
-                shadow::set(address, record, size);
-            }
-            None => {}
         }
     }
 

@@ -3,22 +3,26 @@
 //! No profile function: at an allocation the thread walks its interpreter frames, which nobody else can change, and
 //! compares them with the stack it saw last. Two stacks are equal if each frame stands at the same instruction; so the
 //! check needs two loads a frame from addresses known beforehand, and only what differs is looked up in the tree.
+//!
+//! Deep stacks: CPython keeps frames in chunks of 16 KiB and unmaps a chunk when its first frame returns. As long as a
+//! thread has unmapped nothing, the first frame of its present chunk is alive, and all its callers stand still. So only
+//! the frames of one chunk are compared, about a hundred, however deep the recursion.
 
 use crate::array::Array;
 use crate::layout311 as layout;
 use crate::shard::Shard;
-use crate::{codes, deep, lines};
+use crate::{codes, lines};
 
 /// How far below the expected place a frame is looked for before the whole stack is walked.
 const WINDOW: usize = 8;
 /// How many new frames are gathered before the whole stack is walked.
-const NEW_FRAMES: usize = 24;
+const NEW_FRAMES: usize = 64;
 const CODE_CACHE: usize = 256;
 
 /// A frame as it was when last seen.
 #[derive(Clone, Copy)]
-pub(crate) struct Entry {
-    pub(crate) frame: usize,
+struct Entry {
+    frame: usize,
     instruction: usize,
     node: u32,
     /// Index + 1 of the innermost entry up to this one whose lines are wanted, 0 for none.
@@ -33,11 +37,11 @@ struct Seen {
 
 /// The stack a thread was last seen in, outermost frame first.
 pub(crate) struct StackCache {
-    pub(crate) entries: Array<Entry>,
-    /// Entries below this index are known to be unchanged; above 0 only while `deep.rs` watches returns.
-    pub(crate) unchanged: usize,
-    /// The thread state whose returns are watched, 0 for none.
-    pub(crate) watched: usize,
+    entries: Array<Entry>,
+    /// Index of the first frame of the chunk the thread was in when last seen.
+    chunk_entry: usize,
+    /// [`Shard::unmappings`] then.
+    unmappings: u32,
     seen: Array<Seen>,
     code_rows: [(usize, u32); CODE_CACHE],
     code_epoch: u32,
@@ -47,8 +51,8 @@ impl StackCache {
     pub(crate) const fn new() -> Self {
         Self {
             entries: Array::new(),
-            unchanged: 0,
-            watched: 0,
+            chunk_entry: 0,
+            unmappings: 0,
             seen: Array::new(),
             code_rows: [(0, 0); CODE_CACHE],
             code_epoch: 0,
@@ -69,14 +73,9 @@ impl StackCache {
         Some(entries[wanted.checked_sub(1)? as usize].node)
     }
 
-    /// Node of the stack up to entry `index`.
-    pub(crate) fn node_at(&self, index: usize) -> Option<u32> {
-        self.entries.as_slice().get(index).map(|entry| entry.node)
-    }
-
     fn forget(&mut self) {
         self.entries.truncate(0);
-        self.unchanged = 0;
+        self.chunk_entry = 0;
         self.code_rows = [(0, 0); CODE_CACHE];
     }
 }
@@ -132,53 +131,73 @@ pub(crate) unsafe fn is_incomplete(frame: usize) -> bool {
 /// # Safety
 /// Called on that very thread, with a state that is alive.
 #[inline]
-pub(crate) unsafe fn current_node(shard: &mut Shard, thread: usize, has_gil: bool) -> Option<u32> {
+pub(crate) unsafe fn current_node(shard: &mut Shard, thread: usize) -> Option<u32> {
     if thread == 0 {
         return Some(shard.root);
     }
     let frame = load(load(thread + layout::THREAD_CFRAME) + layout::CFRAME_CURRENT_FRAME);
-    let stack = &mut shard.stack;
-    if stack.watched == 0
-        && let Some(top) = stack.entries.len().checked_sub(1)
-    {
-        let entries = stack.entries.as_slice();
+    if let Some(top) = shard.stack.entries.len().checked_sub(1) {
+        let entries = shard.stack.entries.as_slice();
         if entries[top].frame == frame
             && load(frame + layout::FRAME_INSTRUCTION) == entries[top].instruction
-            && is_unchanged(entries, top, 0)
-            && stack.code_epoch == codes::epoch()
+            && is_unchanged(entries, top, known(&shard.stack, thread, shard.unmappings))
+            && shard.stack.code_epoch == codes::epoch()
         {
             return Some(entries[top].node);
         }
     }
-    resolve(shard, thread, frame, has_gil)
+    resolve(shard, thread, frame)
+}
+
+/// Address of the first frame in the thread's present chunk.
+#[inline]
+unsafe fn chunk_start(thread: usize) -> usize {
+    load(thread + layout::THREAD_STACK_CHUNK) + layout::CHUNK_DATA
+}
+
+/// Entries below this index stand still since the stack was seen last.
+#[inline]
+unsafe fn known(stack: &StackCache, thread: usize, unmappings: u32) -> usize {
+    let at = stack.chunk_entry;
+    let is_alive = stack.unmappings == unmappings
+        && stack.entries.as_slice().get(at).is_some_and(|entry| entry.frame == chunk_start(thread));
+    if is_alive { at } else { 0 }
 }
 
 #[inline(never)]
-unsafe fn resolve(shard: &mut Shard, thread: usize, top: usize, has_gil: bool) -> Option<u32> {
+unsafe fn resolve(shard: &mut Shard, thread: usize, top: usize) -> Option<u32> {
     if shard.stack.code_epoch != codes::epoch() {
         shard.stack.code_epoch = codes::epoch();
         shard.stack.forget();
     }
-    if shard.stack.watched != 0 {
-        deep::trust(&mut shard.stack, thread);
-    }
-    let node = match find_base(&mut shard.stack, top) {
-        Some(base) => add_seen(shard, base),
-        None => {
-            let base = walk_all(&mut shard.stack, top)?;
-            add_seen(shard, base)
-        }
+    let base = match find_base(shard, thread, top) {
+        Some(base) => base,
+        None => walk_all(&mut shard.stack, top)?,
     };
+    let node = add_seen(shard, base);
     if node.is_none() {
         shard.stack.forget();
     }
-    deep::consider(&mut shard.stack, thread, has_gil);
+    note_chunk(shard, thread);
     node
+}
+
+/// Finds the chunk's first frame again, for the next time.
+unsafe fn note_chunk(shard: &mut Shard, thread: usize) {
+    let start = chunk_start(thread);
+    let stack = &mut shard.stack;
+    stack.unmappings = shard.unmappings;
+    let entries = stack.entries.as_slice();
+    if entries.get(stack.chunk_entry).is_none_or(|entry| entry.frame != start) {
+        stack.chunk_entry = entries.iter().rposition(|entry| entry.frame == start).unwrap_or(0);
+    }
 }
 
 /// Gathers the frames that are new since the last time; returns how many outer entries still hold. `None` if that
 /// takes a walk over the whole stack.
-unsafe fn find_base(stack: &mut StackCache, top: usize) -> Option<usize> {
+unsafe fn find_base(shard: &mut Shard, thread: usize, top: usize) -> Option<usize> {
+    let known = known(&shard.stack, thread, shard.unmappings);
+    let stack = &mut shard.stack;
     stack.seen.truncate(0);
     let mut frame = top;
     while frame != 0 {
@@ -188,7 +207,7 @@ unsafe fn find_base(stack: &mut StackCache, top: usize) -> Option<usize> {
             let nearest = entries.iter().rev().take(WINDOW).position(|entry| entry.frame == frame);
             if let Some(distance) = nearest {
                 let at = entries.len() - 1 - distance;
-                if !is_unchanged(entries, at, stack.unchanged.min(at)) {
+                if !is_unchanged(entries, at, known) {
                     return None;
                 }
                 if instruction == entries[at].instruction {

@@ -11,7 +11,7 @@ use std::mem::offset_of;
 
 use brimline_recording::layout::{
     DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MALLOC_LEAF, MMAP_LEAF, Node, OTHER_CODE, Record,
-    STATE_FINAL, STATE_RECORDING, STATE_STOPPED, THREAD_CODE, TRACKER_LEAF, Table,
+    STATE_FINAL, STATE_RECORDING, STATE_STOPPED, THREAD_CODE, Table,
 };
 
 use brimline_recording::Recording;
@@ -136,8 +136,7 @@ impl Recordings {
     fn add_records(&mut self, recording: &Recording<'_>, places: &[Option<Place>]) {
         let epoch = recording.header_u64(offset_of!(Header, epoch));
         let mut unplaced = 0_u64;
-        let is_tracker = |record: &Record| u32::from(record.kind) == TRACKER_LEAF & 0xFF;
-        for record in recording.records().filter(|record| !is_tracker(record)) {
+        for record in recording.records() {
             let Some(Some(place)) = places.get(record.node as usize) else {
                 unplaced += 1;
                 continue;
