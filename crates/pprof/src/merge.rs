@@ -254,9 +254,8 @@ struct Merger<'a> {
     mappings: HashMap<MappingKey, u32>,
     functions: HashMap<(i64, Text, Text, Text), u32>,
     locations: HashMap<LocationKey, u32>,
-    /// First sample of each hash, and the next one with the same hash.
-    samples: HashMap<u64, u32>,
-    next: Vec<u32>,
+    /// Samples by hash, open addressing; a map with the hashes in it would be three times as large.
+    slots: Vec<u32>,
 }
 
 /// Rows of the merged profile for the rows of one profile, as far as they are known.
@@ -322,26 +321,41 @@ impl Merger<'_> {
     }
 
     fn sample(&mut self, sample: Sample<'_>) {
-        let mut hasher = DefaultHasher::new();
-        (sample.locations, sample.labels).hash(&mut hasher);
-        let next = self.held.len() as u32;
-        let first = *self.samples.entry(hasher.finish()).or_insert(next);
-        let mut at = first;
-        while at != next && at != NONE {
-            let known = self.held.get(at as usize);
+        if (self.held.len() + 1) * 4 > self.slots.len() * 3 {
+            self.grow();
+        }
+        let mut slot = self.slot(sample);
+        while self.slots[slot] != NONE {
+            let at = self.slots[slot] as usize;
+            let known = self.held.get(at);
             if known.locations == sample.locations && known.labels == sample.labels {
-                for (sum, value) in self.held.values_mut(at as usize).iter_mut().zip(sample.values) {
+                for (sum, value) in self.held.values_mut(at).iter_mut().zip(sample.values) {
                     *sum = sum.wrapping_add(*value);
                 }
                 return;
             }
-            at = self.next[at as usize];
+            slot = (slot + 1) & (self.slots.len() - 1);
         }
+        self.slots[slot] = self.held.len() as u32;
         self.held.push(sample.locations, sample.values, sample.labels);
-        self.next.push(NONE);
-        if first != next {
-            self.next[next as usize] = self.next[first as usize];
-            self.next[first as usize] = next;
+    }
+
+    /// Where the search for a sample starts.
+    fn slot(&self, sample: Sample<'_>) -> usize {
+        let mut hasher = DefaultHasher::new();
+        (sample.locations, sample.labels).hash(&mut hasher);
+        hasher.finish() as usize & (self.slots.len() - 1)
+    }
+
+    /// Doubles the table.
+    fn grow(&mut self) {
+        self.slots = vec![NONE; (self.slots.len() * 2).max(1024)];
+        for index in 0..self.held.len() {
+            let mut slot = self.slot(self.held.get(index));
+            while self.slots[slot] != NONE {
+                slot = (slot + 1) & (self.slots.len() - 1);
+            }
+            self.slots[slot] = index as u32;
         }
     }
 
