@@ -191,6 +191,10 @@ fn is_zero(values: &[i64]) -> bool {
 /// left out.
 fn merge<'a>(views: &[View<'a>], changes: &[Change]) -> View<'a> {
     let mut merger = Merger { out: header(views), ..Merger::default() };
+    let count = views.iter().map(|view| view.samples.len()).sum::<usize>();
+    let locations = views.iter().map(|view| view.samples.most_locations()).sum();
+    merger.held.reserve(count, locations, count * merger.out.sample_types.len());
+    merger.slots = vec![NONE; (count * 4 / 3 + 2).next_power_of_two()];
     for (view, change) in views.iter().zip(changes) {
         merger.add(view, change);
     }
@@ -254,7 +258,7 @@ struct Merger<'a> {
     mappings: HashMap<MappingKey, u32>,
     functions: HashMap<(i64, Text, Text, Text), u32>,
     locations: HashMap<LocationKey, u32>,
-    /// Samples by hash, open addressing; a map with the hashes in it would be three times as large.
+    /// Samples by hash, open addressing with room for all; a map that keeps keys would be several times as large.
     slots: Vec<u32>,
 }
 
@@ -321,9 +325,6 @@ impl Merger<'_> {
     }
 
     fn sample(&mut self, sample: Sample<'_>) {
-        if (self.held.len() + 1) * 4 > self.slots.len() * 3 {
-            self.grow();
-        }
         let mut slot = self.slot(sample);
         while self.slots[slot] != NONE {
             let at = self.slots[slot] as usize;
@@ -345,18 +346,6 @@ impl Merger<'_> {
         let mut hasher = DefaultHasher::new();
         (sample.locations, sample.labels).hash(&mut hasher);
         hasher.finish() as usize & (self.slots.len() - 1)
-    }
-
-    /// Doubles the table.
-    fn grow(&mut self) {
-        self.slots = vec![NONE; (self.slots.len() * 2).max(1024)];
-        for index in 0..self.held.len() {
-            let mut slot = self.slot(self.held.get(index));
-            while self.slots[slot] != NONE {
-                slot = (slot + 1) & (self.slots.len() - 1);
-            }
-            self.slots[slot] = index as u32;
-        }
     }
 
     fn text(&mut self, view: &View<'_>, rows: &mut Rows, text: Text) -> Text {
