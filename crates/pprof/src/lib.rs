@@ -15,6 +15,7 @@ mod graph;
 mod inflate;
 mod label_frames;
 mod labels;
+mod legacy;
 mod measure;
 mod merge;
 mod model;

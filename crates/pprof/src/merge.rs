@@ -191,6 +191,10 @@ fn is_zero(values: &[i64]) -> bool {
 /// left out.
 fn merge<'a>(views: &[View<'a>], changes: &[Change]) -> View<'a> {
     let mut merger = Merger { out: header(views), ..Merger::default() };
+    let count = views.iter().map(|view| view.samples.len()).sum::<usize>();
+    let locations = views.iter().map(|view| view.samples.most_locations()).sum();
+    merger.held.reserve(count, locations, count * merger.out.sample_types.len());
+    merger.slots = vec![NONE; (count * 4 / 3 + 2).next_power_of_two()];
     for (view, change) in views.iter().zip(changes) {
         merger.add(view, change);
     }
@@ -254,9 +258,8 @@ struct Merger<'a> {
     mappings: HashMap<MappingKey, u32>,
     functions: HashMap<(i64, Text, Text, Text), u32>,
     locations: HashMap<LocationKey, u32>,
-    /// First sample of each hash, and the next one with the same hash.
-    samples: HashMap<u64, u32>,
-    next: Vec<u32>,
+    /// Samples by hash, open addressing with room for all; a map that keeps keys would be several times as large.
+    slots: Vec<u32>,
 }
 
 /// Rows of the merged profile for the rows of one profile, as far as they are known.
@@ -322,27 +325,27 @@ impl Merger<'_> {
     }
 
     fn sample(&mut self, sample: Sample<'_>) {
-        let mut hasher = DefaultHasher::new();
-        (sample.locations, sample.labels).hash(&mut hasher);
-        let next = self.held.len() as u32;
-        let first = *self.samples.entry(hasher.finish()).or_insert(next);
-        let mut at = first;
-        while at != next && at != NONE {
-            let known = self.held.get(at as usize);
+        let mut slot = self.slot(sample);
+        while self.slots[slot] != NONE {
+            let at = self.slots[slot] as usize;
+            let known = self.held.get(at);
             if known.locations == sample.locations && known.labels == sample.labels {
-                for (sum, value) in self.held.values_mut(at as usize).iter_mut().zip(sample.values) {
+                for (sum, value) in self.held.values_mut(at).iter_mut().zip(sample.values) {
                     *sum = sum.wrapping_add(*value);
                 }
                 return;
             }
-            at = self.next[at as usize];
+            slot = (slot + 1) & (self.slots.len() - 1);
         }
+        self.slots[slot] = self.held.len() as u32;
         self.held.push(sample.locations, sample.values, sample.labels);
-        self.next.push(NONE);
-        if first != next {
-            self.next[next as usize] = self.next[first as usize];
-            self.next[first as usize] = next;
-        }
+    }
+
+    /// Where the search for a sample starts.
+    fn slot(&self, sample: Sample<'_>) -> usize {
+        let mut hasher = DefaultHasher::new();
+        (sample.locations, sample.labels).hash(&mut hasher);
+        hasher.finish() as usize & (self.slots.len() - 1)
     }
 
     fn text(&mut self, view: &View<'_>, rows: &mut Rows, text: Text) -> Text {

@@ -238,6 +238,9 @@ impl<'a> View<'a> {
             Err(error @ (ReadError::Empty | ReadError::Concatenated { .. })) => return Err(error),
             Err(error) => error,
         };
+        if let Some(view) = crate::legacy::read(bytes)? {
+            return Ok(view);
+        }
         let start = bytes.trim_ascii_start();
         let is_html = |mark: &&[u8]| start.get(..mark.len()).is_some_and(|found| found.eq_ignore_ascii_case(mark));
         if [b"<!doctype".as_slice(), b"<html"].iter().any(is_html) {

@@ -81,6 +81,13 @@ impl Held {
         self.ends.push((self.locations.len() as u32, self.values.len() as u32, self.labels.len() as u32));
     }
 
+    /// Makes room for samples; arrays that grow by copying would leave holes as large as themselves.
+    pub(crate) fn reserve(&mut self, samples: usize, locations: usize, values: usize) {
+        self.ends.reserve_exact(samples);
+        self.locations.reserve_exact(locations);
+        self.values.reserve_exact(values);
+    }
+
     /// Number of samples.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -203,6 +210,14 @@ impl Samples<'_> {
     /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// A bound on the number of locations of all samples: each takes a byte at least.
+    pub(crate) fn most_locations(&self) -> usize {
+        match self {
+            Self::Encoded(encoded) => encoded.messages.iter().map(|&(_, length)| length as usize).sum(),
+            Self::Held(held) => held.locations.len(),
+        }
     }
 
     /// Calls `each` for every sample in file order.

@@ -84,14 +84,14 @@ impl Report<'_, '_> {
     }
 
     fn source_rows(&self, out: &mut dyn Write, lines: &[String], rows: &[Row]) -> io::Result<()> {
-        let start_of = |row: &Row| if row.start == 0 { row.line - MARGIN } else { row.start };
-        let (mut start, mut end) = (start_of(&rows[0]), rows[0].line + MARGIN);
+        let start_of = |row: &Row| if row.start == 0 { row.line.saturating_sub(MARGIN) } else { row.start };
+        let (mut start, mut end) = (start_of(&rows[0]), rows[0].line.saturating_add(MARGIN));
         let mut values: HashMap<i64, (i64, i64)> = HashMap::new();
         for row in rows {
             if start_of(row) < start {
                 start = start_of(row);
             } else {
-                end = end.max(row.line + MARGIN);
+                end = end.max(row.line.saturating_add(MARGIN));
             }
             let sums = values.entry(row.line).or_default();
             *sums = (sums.0.wrapping_add(row.flat), sums.1.wrapping_add(row.cum));

@@ -11,55 +11,58 @@ use crate::samples::Sample;
 
 impl Report<'_, '_> {
     pub(super) fn raw(&mut self, out: &mut dyn Write) -> Result<(), ReportError> {
-        write_raw(self.view, out)?;
+        self.view.dump(out)?;
         Ok(())
     }
 }
 
-/// All tables of a profile as text, for eyes and tests.
-pub(crate) fn write_raw(view: &View<'_>, out: &mut dyn Write) -> std::io::Result<()> {
-    for comment in &view.comments {
-        writeln!(out, "Comment: {comment}")?;
-    }
-    if !view.doc_url.is_empty() {
-        writeln!(out, "Doc: {}", view.doc_url)?;
-    }
-    writeln!(out, "PeriodType: {} {}", view.period_type.name, view.period_type.unit)?;
-    writeln!(out, "Period: {}", view.period)?;
-    if view.time_nanos != 0 {
-        writeln!(out, "Time: {}{} +0000 UTC", date(view.time_nanos), fraction(view.time_nanos))?;
-    }
-    if view.duration_nanos != 0 {
-        // Four characters, whatever they are: the reference asks for a precision that Go applies to the text.
-        writeln!(out, "Duration: {}", duration(view.duration_nanos).chars().take(4).collect::<String>())?;
-    }
-    let types = view.sample_types.iter().map(|kind| {
-        let default = if kind.name == view.default_sample_type { "[dflt]" } else { "" };
-        format!("{}/{}{default}", kind.name, kind.unit)
-    });
-    writeln!(out, "Samples:\n{}", types.collect::<Vec<_>>().join(" ").trim())?;
-    let mut result = Ok(());
-    view.samples.for_each(|sample| {
-        if result.is_ok() {
-            result = out.write_all(sample_lines(view, sample).as_bytes());
+impl View<'_> {
+    /// Writes all tables of the profile as text, as `-raw` does.
+    pub fn dump(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let view = self;
+        for comment in &view.comments {
+            writeln!(out, "Comment: {comment}")?;
         }
-    });
-    result?;
-    writeln!(out, "Locations")?;
-    for location in &view.locations {
-        out.write_all(location_lines(view, location).as_bytes())?;
+        if !view.doc_url.is_empty() {
+            writeln!(out, "Doc: {}", view.doc_url)?;
+        }
+        writeln!(out, "PeriodType: {} {}", view.period_type.name, view.period_type.unit)?;
+        writeln!(out, "Period: {}", view.period)?;
+        if view.time_nanos != 0 {
+            writeln!(out, "Time: {}{} +0000 UTC", date(view.time_nanos), fraction(view.time_nanos))?;
+        }
+        if view.duration_nanos != 0 {
+            // Four characters, whatever they are: the reference asks for a precision that Go applies to the text.
+            writeln!(out, "Duration: {}", duration(view.duration_nanos).chars().take(4).collect::<String>())?;
+        }
+        let types = view.sample_types.iter().map(|kind| {
+            let default = if kind.name == view.default_sample_type { "[dflt]" } else { "" };
+            format!("{}/{}{default}", kind.name, kind.unit)
+        });
+        writeln!(out, "Samples:\n{}", types.collect::<Vec<_>>().join(" ").trim())?;
+        let mut result = Ok(());
+        view.samples.for_each(|sample| {
+            if result.is_ok() {
+                result = out.write_all(sample_lines(view, sample).as_bytes());
+            }
+        });
+        result?;
+        writeln!(out, "Locations")?;
+        for location in &view.locations {
+            out.write_all(location_lines(view, location).as_bytes())?;
+        }
+        writeln!(out, "Mappings")?;
+        for mapping in &view.mappings {
+            let bits = ["[FN]", "[FL]", "[LN]", "[IN]"].into_iter().zip(mapping.has);
+            let bits: String = bits.filter(|&(_, has)| has).map(|(bit, _)| bit).collect();
+            writeln!(
+                out,
+                "{}: {:#x}/{:#x}/{:#x} {} {} {bits}",
+                mapping.id, mapping.start, mapping.limit, mapping.offset, mapping.file, mapping.build_id
+            )?;
+        }
+        Ok(())
     }
-    writeln!(out, "Mappings")?;
-    for mapping in &view.mappings {
-        let bits = ["[FN]", "[FL]", "[LN]", "[IN]"].into_iter().zip(mapping.has);
-        let bits: String = bits.filter(|&(_, has)| has).map(|(bit, _)| bit).collect();
-        writeln!(
-            out,
-            "{}: {:#x}/{:#x}/{:#x} {} {} {bits}",
-            mapping.id, mapping.start, mapping.limit, mapping.offset, mapping.file, mapping.build_id
-        )?;
-    }
-    Ok(())
 }
 
 fn sample_lines(view: &View<'_>, sample: Sample<'_>) -> String {

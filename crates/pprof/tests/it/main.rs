@@ -3,4 +3,5 @@
 mod encode;
 mod goldens;
 mod host;
+mod legacy;
 mod reading;

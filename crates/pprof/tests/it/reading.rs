@@ -93,3 +93,38 @@ fn a_profile_minus_itself_is_empty() {
     assert_eq!(host.run(&["-top", "-base=p", "p"]), 0, "{}", host.stderr());
     assert!(host.stdout().contains("Showing nodes accounting for 0, 0% of 0 total"), "{}", host.stdout());
 }
+
+#[test]
+fn damaged_bytes_never_panic() {
+    let bytes = inflate(&encode(&sample()), Limits::default()).unwrap().into_owned();
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as usize
+    };
+    let reports = [
+        "-top",
+        "-tree",
+        "-dot",
+        "-raw",
+        "-traces",
+        "-tags",
+        "-callgrind",
+        "-proto",
+        "-topproto",
+        "-list=.",
+        "-peek=.",
+    ];
+    for _ in 0..4_000 {
+        let mut mutant = bytes.clone();
+        for _ in 0..=random() % 3 {
+            let at = random() % mutant.len();
+            mutant[at] = random() as u8;
+        }
+        let mut host = MemoryHost::with("p", mutant);
+        let code = host.run(&[reports[random() % reports.len()], "p"]);
+        assert!(code == 0 || code == 2);
+    }
+}
