@@ -7,7 +7,9 @@ pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        // Another multiplier than the step below, or neighbouring seeds would give one stream, shifted.
+        let mixed = (seed ^ (seed >> 31)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        Self(mixed ^ (mixed >> 32))
     }
 
     pub(crate) fn uniform(&mut self) -> f64 {

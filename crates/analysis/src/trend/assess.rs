@@ -102,7 +102,9 @@ fn assess_level(x: &[f64], y: &[f64], signal: Signal, rung: &'static str, bytes:
     let base = median(&y[..n.div_ceil(4)]).abs();
     let grain = (5e-4 * base).max(if bytes { 256.0 } else { 0.25 });
     let calm = calm(y, (0.03 * base).max(grain));
-    let (cx, cy) = condense(x, &calm.y, 400);
+    // Thousands of sites share one second; a whole heap has time for detail.
+    let most = if signal == Signal::SiteAfterGc { 50 } else { 400 };
+    let (cx, cy) = condense(x, &calm.y, most);
     let cut = warm_up(&cx, &cy, grain);
     let tail_start = cx[cut];
     let first = x.partition_point(|at| *at < tail_start);
@@ -110,7 +112,7 @@ fn assess_level(x: &[f64], y: &[f64], signal: Signal, rung: &'static str, bytes:
     let Some(slope) = prais_winsten(tail_x, tail_y) else { return undecided(rung, x, length) };
     let (low, high) = slope.interval();
     let rough: Vec<f64> = cy.iter().zip(running_median(&cy, 3)).map(|(value, level)| value - level).collect();
-    let width = n.div_ceil(400) as f64;
+    let width = n.div_ceil(most) as f64;
     let sigma = robust_deviation(&rough) * width.sqrt();
     let regular = is_regular(tail_y, slope.slope * length / (n - 1) as f64);
     let delta = material(base, sigma, n as f64, signal, regular, bytes);

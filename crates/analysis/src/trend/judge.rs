@@ -72,7 +72,7 @@ fn judge_one(series: &Series, options: &JudgeOptions) -> Judged {
     let mut notes = line.notes.clone();
     let mut needs = found.more.map(|more| format!("{} more {}s", round_up(more), line.axis.name()));
     if found.verdict.is_leak() {
-        let (_, condensed) = condense(&line.x, &line.y, 300);
+        let (_, condensed) = condense(&line.x, &line.y, if signal == Signal::SiteAfterGc { 50 } else { 300 });
         let trend = hamed_rao(&condensed);
         notes.push(format!("supporting: Hamed-Rao trend test z = {:.1}", trend.z));
         if signal == Signal::Rss {

@@ -8,7 +8,7 @@ use super::statistics::theil_sen::theil_sen;
 ///
 /// The line of the last half is drawn back over the run (Theil-Sen, so single outliers do not tilt it) and the marginal
 /// standard error rule finds where the values leave it; a trend is thus not mistaken for a warm-up. The cut stands only
-/// if the values before it differ from the line by three robust deviations or `grain`.
+/// if the values before it differ from the line by five robust deviations or `grain`.
 pub(crate) fn warm_up(x: &[f64], y: &[f64], grain: f64) -> usize {
     let n = x.len();
     if n < 12 {
@@ -21,5 +21,5 @@ pub(crate) fn warm_up(x: &[f64], y: &[f64], grain: f64) -> usize {
     let cut = mser(&residuals);
     let spread = robust_deviation(&residuals[half..]);
     let before = if cut == 0 { level } else { median(&residuals[..cut]) };
-    if (before - level).abs() > (3.0 * spread).max(grain) { cut } else { 0 }
+    if (before - level).abs() > (5.0 * spread).max(grain) { cut } else { 0 }
 }

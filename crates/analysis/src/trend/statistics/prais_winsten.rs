@@ -69,9 +69,11 @@ pub fn prais_winsten(x: &[f64], y: &[f64]) -> Option<SlopeEstimate> {
     // The correlation is itself estimated; the interval takes its degrees of freedom from the equivalent number of
     // independent errors (Bayley and Hammersley 1946), which keeps coverage near 95 % up to φ = 0.9.
     let independent = count * (1.0 - correlation.max(0.0)) / (1.0 + correlation.max(0.0));
+    // Delta method for the variance of log(1 - φ̂), which the error inherits: (1 + φ) / (n (1 - φ)).
+    let doubt = (1.0 + correlation) / (count * (1.0 - correlation));
     Some(SlopeEstimate {
         slope: fit.coefficients[1],
-        error: (variance * fit.spread[1]).sqrt(),
+        error: (variance * fit.spread[1] * (1.0 + doubt)).sqrt(),
         freedom: (independent.max(count / 10.0) - 2.0).max(3.0).min(count - 2.0),
         correlation,
         deviation: (variance / (1.0 - correlation * correlation)).sqrt(),
