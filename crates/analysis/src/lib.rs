@@ -12,3 +12,4 @@ pub mod lines;
 pub mod places;
 pub mod sizes;
 pub mod tree;
+pub mod trend;

@@ -1,0 +1,94 @@
+//! Verdicts in words for someone who has never read a heap profile.
+
+use brimline_profile::series::Unit;
+
+use super::report::VerdictReport;
+use super::verdict::Verdict;
+
+/// The words a verdict from resident memory alone must carry.
+pub const RSS_CAVEAT: &str = "the process grows; not shown to be your code";
+
+/// Two sentences: what was seen, and what it means.
+pub(crate) fn explain(report: &VerdictReport, unit: Unit) -> String {
+    let rate = report
+        .slope
+        .per_iteration
+        .or(report.slope.per_request)
+        .or(report.slope.per_second)
+        .map_or_else(|| "an unknown amount".into(), |value| amount(value, unit));
+    let per = report.slope.per;
+    let metric = &report.metric;
+    match report.verdict {
+        Verdict::Steady => format!("`{metric}` stayed at one level after the start. Nothing in it points to a leak."),
+        Verdict::WarmUpPlateau => format!(
+            "`{metric}` grew at first and then stopped{}. That is what caches and pools do while they fill, not a leak.",
+            report.plateau.map_or_else(String::new, |level| format!(" near {}", amount(level, unit)))
+        ),
+        Verdict::LinearLeak if report.signal == "rss" => {
+            format!(
+                "`{metric}` grows by about {rate} per {per} and shows no end: {RSS_CAVEAT}. Measure the live heap after a collection to see whether your objects are behind it."
+            )
+        }
+        Verdict::LinearLeak => {
+            format!(
+                "`{metric}` grows by about {rate} per {per} and shows no end. Something is kept on every {per} and never let go."
+            )
+        }
+        Verdict::StepwiseGrowth => {
+            let caveat = if report.signal == "rss" { format!(": {RSS_CAVEAT}") } else { String::new() };
+            format!(
+                "`{metric}` climbs in steps, about {rate} per {per} on average, and never comes back{caveat}. Something that happens now and then keeps memory each time."
+            )
+        }
+        Verdict::Spikes => format!(
+            "`{metric}` is level but jumps up for short moments. Memory is given back each time, so watch the peak rather than the trend."
+        ),
+        Verdict::GcSawtooth => format!(
+            "`{metric}` rises and falls with garbage collection, and the low points stay level. That is normal: garbage piles up until it is collected."
+        ),
+        Verdict::FragmentationOrNative => format!(
+            "`{metric}` grows while the live heap does not. The allocator's free space or memory outside the managed heap (a C library, buffers, threads) is growing, not your objects."
+        ),
+        Verdict::Fluctuating => format!(
+            "`{metric}` goes up and down by large amounts. Repeat with a constant load to tell growth from load."
+        ),
+        Verdict::InsufficientData => format!(
+            "The values of `{metric}` do not decide between a leak and growth that settles. To know, record {}.",
+            report.needs.as_deref().unwrap_or("a longer run")
+        ),
+    }
+}
+
+/// `1.5 MiB`, `-3 KiB`, `12` for counts.
+pub fn amount(value: f64, unit: Unit) -> String {
+    if unit != Unit::Bytes {
+        return format!("{value:.2}");
+    }
+    let (mut size, mut names) = (value, ["B", "KiB", "MiB", "GiB", "TiB"].iter());
+    let mut name = names.next();
+    while size.abs() >= 1024.0 {
+        let Some(next) = names.next() else { break };
+        size /= 1024.0;
+        name = Some(next);
+    }
+    let digits = usize::from(size.abs() < 100.0 && size != size.round());
+    format!("{size:.digits$} {}", name.unwrap_or(&"B"))
+}
+
+/// What a metric means, for `--explain`; `None` for one that is not known.
+pub fn metric_meaning(metric: &str) -> Option<&'static str> {
+    use brimline_profile::series::Signal;
+    let name = metric.to_ascii_lowercase();
+    Some(match Signal::of_metric(metric) {
+        Signal::Rss => "memory pages of the process that are in RAM now, freed memory the allocator keeps included",
+        Signal::HeapAfterGc => "bytes of objects still reachable after a garbage collection",
+        Signal::SiteAfterGc => {
+            "bytes allocated at one place in the code and still reachable after a garbage collection"
+        }
+        Signal::Reserved => "memory the runtime or allocator has taken from the system, used or not",
+        Signal::Heap if ["heap", "traced", "current", "alloc"].iter().any(|part| name.contains(part)) => {
+            "bytes of objects in the heap at that moment, garbage not yet collected included"
+        }
+        Signal::Heap => return None,
+    })
+}

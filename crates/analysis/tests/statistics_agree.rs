@@ -1,0 +1,87 @@
+//! Each statistic against scipy, pymannkendall and ruptures: `fixtures/make_statistics.py` wrote the golden values.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use brimline_analysis::trend::statistics::distribution::{normal_tail, student_quantile, student_tail};
+use brimline_analysis::trend::statistics::false_discovery::benjamini_yekutieli;
+use brimline_analysis::trend::statistics::mann_kendall::{hamed_rao, mann_kendall};
+use brimline_analysis::trend::statistics::mser::mser;
+use brimline_analysis::trend::statistics::order::robust_deviation;
+use brimline_analysis::trend::statistics::pelt::pelt;
+use brimline_analysis::trend::statistics::prais_winsten::prais_winsten;
+use brimline_analysis::trend::statistics::theil_sen::theil_sen;
+use serde_json::Value;
+
+fn golden() -> Value {
+    serde_json::from_str(include_str!("fixtures/statistics.json")).unwrap()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap_or(f64::NAN)).collect()
+}
+
+fn close(own: f64, other: f64, what: &str) {
+    let near = (own - other).abs() <= 1e-6 * other.abs().max(1e-9) + 1e-12;
+    assert!(near || (own.is_nan() && other.is_nan()), "{what}: {own} is not {other}");
+}
+
+#[test]
+fn series_statistics_agree() {
+    for case in golden()["series"].as_array().unwrap() {
+        let name = case["name"].as_str().unwrap();
+        let y = numbers(&case["y"]);
+        let x: Vec<f64> = (0..y.len()).map(|at| at as f64).collect();
+        close(theil_sen(&x, &y).unwrap(), case["theil_sen"].as_f64().unwrap(), name);
+        close(robust_deviation(&y), case["mad"].as_f64().unwrap(), name);
+        let plain = mann_kendall(&y);
+        for (own, other) in [plain.s, plain.variance, plain.z, plain.p].into_iter().zip(numbers(&case["mann_kendall"]))
+        {
+            close(own, other, &format!("mann_kendall {name}"));
+        }
+        let ends: Vec<usize> = numbers(&case["pelt"]).into_iter().map(|end| end as usize).collect();
+        assert_eq!(pelt(&y, 6.0, 2), ends, "{name}");
+        if name != "equal" {
+            let hamed = hamed_rao(&y);
+            for (own, other) in [hamed.variance, hamed.z, hamed.p].into_iter().zip(numbers(&case["hamed_rao"])) {
+                close(own, other, &format!("hamed_rao {name}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn distributions_agree() {
+    let golden = golden();
+    for row in golden["student"].as_array().unwrap() {
+        let row = numbers(row);
+        close(student_tail(row[0], row[1]), row[2], "student");
+    }
+    for row in golden["student_quantile"].as_array().unwrap() {
+        let row = numbers(row);
+        close(student_quantile(0.025, row[0]), row[1], "student quantile");
+    }
+    for row in golden["normal"].as_array().unwrap() {
+        let row = numbers(row);
+        close(normal_tail(row[0]), row[1], "normal");
+    }
+    let adjusted = benjamini_yekutieli(&numbers(&golden["p"]));
+    for (own, other) in adjusted.into_iter().zip(numbers(&golden["benjamini_yekutieli"])) {
+        close(own, other, "benjamini_yekutieli");
+    }
+}
+
+#[test]
+fn degenerate_input_is_answered() {
+    assert_eq!(theil_sen(&[1.0], &[2.0]), None);
+    assert_eq!(theil_sen(&[1.0, 1.0], &[2.0, 3.0]), None);
+    assert_eq!(mann_kendall(&[]).p, 1.0);
+    assert_eq!(hamed_rao(&[1.0, 2.0]).s, 1.0);
+    assert_eq!(mser(&[5.0; 10]), 0);
+    assert_eq!(mser(&[9.0, 9.0, 1.0, 1.1, 1.0, 1.1, 1.0, 1.1]), 2);
+    assert!(pelt(&[], 1.0, 2).is_empty());
+    assert!(prais_winsten(&[1.0, 2.0, 3.0], &[1.0, 2.0, 3.0]).is_none());
+    assert!(prais_winsten(&[1.0; 8], &[1.0; 8]).is_none());
+    let flat = prais_winsten(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], &[7.0; 6]).unwrap();
+    assert_eq!((flat.slope, flat.p_growth()), (0.0, 1.0));
+    assert!(benjamini_yekutieli(&[]).is_empty());
+}

@@ -1,0 +1,129 @@
+//! Verdicts of whole series, degenerate ones first.
+
+use brimline_analysis::trend::{JudgeOptions, RSS_CAVEAT, SlopeChange, TrendReport, Verdict, compare, judge};
+use brimline_profile::series::{Mark, Point, Series, Signal, TimeBase, Unit};
+
+fn noise(at: usize) -> f64 {
+    ((at * 7919) % 101) as f64 * 20.0
+}
+
+fn heap(values: impl Fn(usize) -> f64, count: usize) -> Series {
+    let values: Vec<f64> = (0..count).map(values).collect();
+    Series { signal: Some(Signal::HeapAfterGc), ..Series::from_values("heap", Unit::Bytes, &values) }
+}
+
+fn growing(at: usize) -> f64 {
+    1e7 + 2e4 * at as f64 + noise(at)
+}
+
+fn answer(series: Series) -> Verdict {
+    verdict(&judge(&[series], &JudgeOptions::default()))
+}
+
+fn verdict(report: &TrendReport) -> Verdict {
+    report.verdicts[0].verdict
+}
+
+#[test]
+fn degenerate_series_are_answered() {
+    assert_eq!(answer(heap(|_| 5e6, 40)), Verdict::Steady);
+    assert_eq!(answer(heap(|_| 0.0, 40)), Verdict::Steady);
+    for count in 0..12 {
+        assert_eq!(answer(heap(growing, count)), Verdict::InsufficientData, "{count} points");
+    }
+    assert_eq!(answer(heap(|_| f64::NAN, 40)), Verdict::InsufficientData);
+    for count in 12..40 {
+        answer(heap(noise, count));
+        answer(heap(|at| if at % 2 == 0 { f64::MAX / 1e10 } else { -1e300 }, count));
+    }
+    let mut still = heap(growing, 30);
+    still.time = TimeBase::Clock;
+    for point in &mut still.points {
+        *point = Point::new(5.0, point.value);
+    }
+    assert_eq!(answer(still), Verdict::InsufficientData);
+}
+
+#[test]
+fn missing_and_unsorted_points_change_nothing() {
+    let clock = |at: usize| Point::new(at as f64 * 0.5, growing(at));
+    let series = |points: Vec<Point>| Series { time: TimeBase::Clock, points, ..heap(growing, 0) };
+    let sorted: Vec<Point> = (0..80).map(clock).collect();
+    let whole = judge(&[series(sorted.clone())], &JudgeOptions::default());
+    assert_eq!(verdict(&whole), Verdict::LinearLeak);
+    let shuffled: Vec<Point> = (0..80).map(|at| clock(at * 37 % 80)).collect();
+    assert_eq!(judge(&[series(shuffled)], &JudgeOptions::default()).verdicts[0].slope.low, whole.verdicts[0].slope.low);
+    let mut holes = sorted.clone();
+    holes.drain(30..45);
+    holes[3].value = f64::NAN;
+    holes[9].seconds = f64::INFINITY;
+    assert_eq!(answer(series(holes)), Verdict::LinearLeak);
+    let mut set_back = sorted;
+    for point in &mut set_back[40..] {
+        point.seconds -= 3600.0;
+    }
+    assert_eq!(answer(series(set_back)), Verdict::LinearLeak);
+}
+
+#[test]
+fn a_restart_cuts_the_series() {
+    let mut reset = heap(|at| growing(at % 70), 140);
+    for (at, point) in reset.points.iter_mut().enumerate() {
+        point.iteration = Some((at % 70) as f64);
+    }
+    let report = judge(&[reset], &JudgeOptions::default());
+    assert_eq!(verdict(&report), Verdict::LinearLeak);
+    assert!(report.verdicts[0].notes[0].contains("began anew 1 times"));
+    let mut marked = heap(|at| growing(at % 70), 140);
+    marked.marks.push(Mark { seconds: 70.0, name: "restart".into(), restart: true });
+    assert_eq!(answer(marked), Verdict::LinearLeak);
+}
+
+#[test]
+fn resident_memory_alone_never_accuses() {
+    let mut rss = heap(|at| 5e7 + 3e5 * at as f64 + 50.0 * noise(at), 120);
+    rss.metric = "rss".into();
+    rss.signal = None;
+    let options = JudgeOptions { signal: None, limit: Some(2e8) };
+    let one = &judge(&[rss.clone()], &options).verdicts[0];
+    assert_eq!((one.verdict, one.signal), (Verdict::LinearLeak, "rss"));
+    assert!(one.confidence <= 0.6 && one.explanation.contains(RSS_CAVEAT));
+    let both = judge(&[heap(|at| 1e7 + noise(at), 120), rss], &options);
+    assert_eq!(both.verdicts[1].verdict, Verdict::FragmentationOrNative);
+    assert!(!both.verdicts[1].explanation.contains(RSS_CAVEAT));
+}
+
+#[test]
+fn sites_share_the_growth() {
+    let site = |number: usize| {
+        let rate = if number == 3 { 900.0 } else { 0.0 };
+        let mut series = heap(|at| 1e5 + rate * at as f64 + noise(at * (number + 1)), 100);
+        series.signal = Some(Signal::SiteAfterGc);
+        series.subject = format!("app.py:{number}");
+        series
+    };
+    let report = judge(&(0..40).map(site).collect::<Vec<_>>(), &JudgeOptions::default());
+    let leaks: Vec<_> = report.verdicts.iter().filter(|one| one.verdict.is_leak()).collect();
+    assert_eq!(leaks.len(), 1);
+    assert_eq!(leaks[0].subject, "app.py:3");
+    assert!(leaks[0].growth_share.unwrap() > 0.8 && leaks[0].adjusted_p.unwrap() < 0.001);
+}
+
+#[test]
+fn two_trends_are_compared() {
+    let report = |rate: f64| judge(&[heap(|at| 1e7 + rate * at as f64 + noise(at), 120)], &JudgeOptions::default());
+    let change = |before: f64, after: f64| compare(&report(before), &report(after))[0].change;
+    assert_eq!(change(2e4, 0.0), SlopeChange::Gone);
+    assert_eq!(change(2e4, 1e4), SlopeChange::Halved);
+    assert_eq!(change(2e4, 2e4), SlopeChange::Unchanged);
+    assert_eq!(change(1e4, 3e4), SlopeChange::Steeper);
+}
+
+#[test]
+fn json_has_the_agreed_shape() {
+    let value = serde_json::to_value(judge(&[heap(growing, 60)], &JudgeOptions::default())).unwrap();
+    assert_eq!(value["schema"], "brimline.trend/1");
+    assert_eq!(value["verdicts"][0]["verdict"], "linear_leak");
+    assert!(value["verdicts"][0]["slope"]["per_second"].is_null());
+    assert!(value["verdicts"][0]["slope"]["low"].as_f64().unwrap() > 1.9e4);
+}
