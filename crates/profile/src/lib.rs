@@ -5,6 +5,7 @@
 //! encoders take writers.
 #![deny(missing_docs)]
 
+pub mod heap;
 mod interner;
 mod model;
 

@@ -300,10 +300,8 @@ mod tests {
 
     #[test]
     fn merges_equal_stacks_and_keeps_leaf_first_order() {
-        let mut builder = ProfileBuilder::new(
-            vec![ValueType { name: "live_bytes".into(), unit: "bytes".into() }],
-            Precision::Exact,
-        );
+        let mut builder =
+            ProfileBuilder::new(vec![ValueType { name: "live_bytes".into(), unit: "bytes".into() }], Precision::Exact);
         let main = builder.function("main", "app.py", 1);
         let load = builder.function("load", "app.py", 10);
         let outer = builder.frame(main, 3);
