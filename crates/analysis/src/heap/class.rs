@@ -37,13 +37,13 @@ impl Classes {
                 NodeKind::Code => code,
                 NodeKind::Closure => function,
                 NodeKind::RegExp => regexp,
-                NodeKind::Object | NodeKind::Native => match document.changed_name(node) {
-                    Some(name) => names.number(&tag(name).unwrap_or_else(|| name.to_owned())),
-                    None => {
-                        let name = graph.name_index(node);
-                        if tags.is_empty() { name } else { tags.get(&name).copied().unwrap_or(name) }
+                NodeKind::Object | NodeKind::Native => {
+                    if let Some(name) = document.changed_name(node) {
+                        return names.number(&tag(name).unwrap_or_else(|| name.to_owned()));
                     }
-                },
+                    let name = graph.name_index(node);
+                    if tags.is_empty() { name } else { tags.get(&name).copied().unwrap_or(name) }
+                }
                 kind => {
                     let name = graph.kind_name(node);
                     if (kind, name) != (last.0, last.1) {

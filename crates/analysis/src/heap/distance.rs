@@ -2,7 +2,7 @@
 
 use super::document::DocumentState;
 use super::ephemeron::Ephemerons;
-use super::hash::FastMap;
+use super::hash::FastSet;
 use super::roots::{ROOT, is_user_root};
 use super::{NO_DISTANCE, SYSTEM_DISTANCE};
 use brimline_profile::heap::{EdgeId, EdgeKind, HeapGraph, NodeId, NodeKind};
@@ -18,7 +18,7 @@ pub(super) fn distances(graph: &HeapGraph, document: &DocumentState, ephemerons:
         graph,
         ephemerons,
         function_map: graph.strings().find("sloppy_function_map"),
-        pending: FastMap::default(),
+        pending: FastSet::default(),
     };
     for edge in graph.edges(ROOT) {
         if is_user_root(graph, document, edge.to) {
@@ -40,7 +40,7 @@ struct Rules<'a> {
     ephemerons: &'a Ephemerons,
     function_map: Option<u32>,
     /// Weak map entries of which one edge was met.
-    pending: FastMap<u32, ()>,
+    pending: FastSet<u32>,
 }
 
 /// How the edges of a node are followed.
@@ -98,8 +98,8 @@ impl Rules<'_> {
             && let Some(pair) = self.ephemerons.pair(edge.name)
         {
             // Only the second of the two edges counts: the value is as far as the farther of key and table.
-            if self.pending.remove(&pair.number).is_none() {
-                self.pending.insert(pair.number, ());
+            if !self.pending.remove(&pair.number) {
+                self.pending.insert(pair.number);
                 return false;
             }
         }

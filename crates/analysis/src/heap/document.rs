@@ -1,6 +1,6 @@
 //! Which native nodes hang on a document and which left it.
 
-use super::hash::FastMap;
+use super::hash::{FastMap, FastSet};
 use brimline_profile::heap::{EdgeKind, HeapGraph, NodeId, NodeKind};
 
 const ATTACHED: u8 = 1;
@@ -30,7 +30,7 @@ impl DocumentState {
 /// What an attached node reaches is attached, what else a detached one reaches is detached; only native nodes pass it on.
 pub(super) fn propagate(graph: &HeapGraph) -> DocumentState {
     let mut walk =
-        Walk { graph, state: DocumentState::default(), visited: FastMap::default(), queues: [vec![], vec![]] };
+        Walk { graph, state: DocumentState::default(), visited: FastSet::default(), queues: [vec![], vec![]] };
     for node in graph.nodes() {
         match graph.detachedness(node) {
             Some(0) => {}
@@ -59,13 +59,13 @@ pub(super) fn propagate(graph: &HeapGraph) -> DocumentState {
 struct Walk<'a> {
     graph: &'a HeapGraph,
     state: DocumentState,
-    visited: FastMap<u32, ()>,
+    visited: FastSet<u32>,
     queues: [Vec<NodeId>; 2],
 }
 
 impl Walk<'_> {
     fn process(&mut self, node: NodeId, state: u8) {
-        if self.visited.insert(node.0, ()).is_some() || self.graph.kind(node) != NodeKind::Native {
+        if !self.visited.insert(node.0) || self.graph.kind(node) != NodeKind::Native {
             return;
         }
         self.state.states.insert(node.0, state);

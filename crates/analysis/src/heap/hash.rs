@@ -1,11 +1,14 @@
 //! A hasher for keys that are integers of our own making: multiply and rotate, no defence against chosen keys needed
 //! because a collision only costs time within one file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A map keyed by small integers or lists of them.
 pub(super) type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<FastHasher>>;
+
+/// A set of small integers.
+pub(super) type FastSet<K> = HashSet<K, BuildHasherDefault<FastHasher>>;
 
 #[derive(Default)]
 pub(super) struct FastHasher(u64);

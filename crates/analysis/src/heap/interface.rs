@@ -187,7 +187,7 @@ pub(super) fn property_name(name: &str) -> std::borrow::Cow<'_, str> {
             '\t' => quoted.push_str("\\t"),
             '\u{8}' => quoted.push_str("\\b"),
             '\u{c}' => quoted.push_str("\\f"),
-            control if control < ' ' => quoted.push_str(&format!("\\u{:04x}", control as u32)),
+            control if control < ' ' => quoted.extend(format!("\\u{:04x}", control as u32).chars()),
             other => quoted.push(other),
         }
     }

@@ -2,20 +2,28 @@
 //!
 //! [`Heap::new`] computes, for every node, its self size, retained size, dominator, distance, detachedness and class
 //! by the rules of Chrome DevTools, so that the numbers can be compared one to one. Everything else is a question to
-//! a [`Heap`]: the class table, statistics, duplicate strings, retaining paths, comparison.
+//! a [`Heap`]: the class table ([`table`]), statistics, duplicate strings, retaining paths, comparison.
 
 mod bits;
 mod class;
+pub mod compare;
 mod distance;
 mod document;
 pub mod dominators;
+pub mod duplicates;
 mod ephemeron;
 mod essential;
 mod hash;
 mod interface;
+pub mod leak;
 pub mod listing;
+pub mod path;
+pub mod retainer;
 mod roots;
 mod shallow;
+pub mod source;
+pub mod statistics;
+pub mod table;
 
 pub use bits::BitSet;
 pub use class::ClassId;

@@ -228,7 +228,7 @@ impl HeapGraphBuilder {
     pub fn new(kind_names: Vec<Box<str>>, has_detachedness: bool) -> Self {
         let kind_table = kind_names.iter().map(|name| NodeKind::from_name(name)).collect();
         let detachedness = has_detachedness.then(Vec::new);
-        let graph = HeapGraph { kind_names, kind_table, detachedness, ..HeapGraph::default() };
+        let graph = HeapGraph { detachedness, kind_names, kind_table, ..HeapGraph::default() };
         Self { graph, promised_edges: 0, damaged_edges: 0 }
     }
 
