@@ -5,9 +5,10 @@
 #![expect(clippy::disallowed_methods, reason = "the test runs Node and reads what it wrote")]
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail as the test does")]
 
+use brimline_analysis::heap::retainer::Retainers;
 use brimline_analysis::heap::source::Scripts;
 use brimline_analysis::heap::table::ClassTable;
-use brimline_analysis::heap::{Heap, compare, duplicates, leak, listing, statistics};
+use brimline_analysis::heap::{Heap, compare, duplicates, leak, listing, path, statistics};
 use brimline_profile::heap::heapsnapshot;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -80,6 +81,8 @@ fn equals_devtools() {
         assert_eq!(lines.len(), expected.len());
         check_tables(&heap, &open(&base), &truth);
         check_leaks(&heap);
+        check_paths(&heap);
+        check_itself(&heap, &open(&base));
     }
 }
 
@@ -137,7 +140,7 @@ fn check_leaks(heap: &Heap) {
     let scripts = Scripts::of(heap);
     let holders = leak::holders(heap, &scripts, leak::Thresholds::default());
     let find = |shape, label: &str| {
-        let holder = holders.iter().find(|holder| holder.shape == shape && holder.label.contains(label));
+        let holder = holders.iter().find(|holder| holder.shape == shape && holder.label == label);
         holder.unwrap_or_else(|| panic!("no {shape:?} of {label} in {holders:#?}"))
     };
     let place = |holder: &leak::Holder| holder.place.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -151,5 +154,27 @@ fn check_leaks(heap: &Heap) {
     assert_eq!(find(leak::Shape::MapGrowth, "Map").count, 1300);
     assert_eq!(find(leak::Shape::SetGrowth, "Set").count, 1500);
     assert!(find(leak::Shape::OffHeapBuffers, "ArrayBuffer").bytes > 1_000_000);
-    assert!(find(leak::Shape::ArrayGrowth, "Array").count >= 1500);
+    assert!(holders.iter().any(|holder| holder.shape == leak::Shape::ArrayGrowth && holder.count >= 1500));
+}
+
+fn check_paths(heap: &Heap) {
+    let table = ClassTable::of(heap);
+    let session = table.rows.iter().find(|row| row.name == "Session").unwrap();
+    let node = table.instances(&session.key).next().unwrap();
+    let retainers = Retainers::of(heap.graph());
+    let paths = path::retaining_paths(heap, &retainers, node, 3);
+    let first = path::describe(heap, &paths[0]);
+    assert!(first.contains("state.sessions → Map entry"), "{first}");
+    assert!(heap.graph().location(node).is_some());
+}
+
+fn check_itself(heap: &Heap, base: &Heap) {
+    assert_eq!(compare::by_id(heap, heap), []);
+    assert_eq!(compare::by_class(heap, heap), []);
+    let grown = compare::by_class(base, heap);
+    let nodes = grown.iter().find(|shape| shape.name == "Node2").unwrap();
+    assert_eq!((nodes.before_count, nodes.after_count), (1000, 1500));
+    let survivors = compare::survivors(base, heap, heap);
+    let nodes = survivors.iter().find(|group| group.name == "Node2").unwrap();
+    assert_eq!((nodes.count, nodes.nodes.len()), (500, 500));
 }

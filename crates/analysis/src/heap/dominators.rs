@@ -196,3 +196,93 @@ fn compress(vertex: u32, linked: u32, ancestors: &mut [u32], labels: &mut [u32],
         ancestors[at as usize] = ancestors[above];
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brimline_profile::heap::{EdgeKind, HeapGraphBuilder, NodeRow};
+
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 >> 16) as usize % limit
+        }
+    }
+
+    /// What the root reaches when `without` is taken away; nodes that nothing refers to count as its children.
+    fn reached(edges: &[Vec<usize>], orphans: &[bool], without: Option<usize>) -> Vec<bool> {
+        let mut seen = vec![false; edges.len()];
+        let mut stack: Vec<usize> = (0..edges.len()).filter(|&node| node == 0 || orphans[node]).collect();
+        while let Some(node) = stack.pop() {
+            if Some(node) != without && !std::mem::replace(&mut seen[node], true) {
+                stack.extend(&edges[node]);
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn agrees_with_taking_each_node_away() {
+        let mut random = Random(0x1234_5678_9ABC_DEF1);
+        for round in 0..600 {
+            let nodes = 1 + random.below(24);
+            let count = random.below(3 * nodes);
+            let mut edges = vec![Vec::new(); nodes];
+            for _ in 0..count {
+                let (from, to) = (random.below(nodes), random.below(nodes));
+                if from != to {
+                    edges[from].push(to);
+                }
+            }
+            let mut builder = HeapGraphBuilder::new(vec!["object".into()], false);
+            for (node, out) in edges.iter().enumerate() {
+                let self_size = 1 + random.below(100) as u64;
+                builder.push_node(NodeRow {
+                    id: node as u64,
+                    self_size,
+                    edge_count: out.len() as u32,
+                    ..NodeRow::default()
+                });
+            }
+            for &to in edges.iter().flatten() {
+                builder.push_edge(EdgeKind::Property, 0, to as u32);
+            }
+            let (graph, _) = builder.finish();
+            let mut essential = BitSet::new(graph.edge_count());
+            for index in 0..graph.edge_count() {
+                essential.insert(index);
+            }
+            let result = tree(&graph, &essential, graph.self_sizes().clone());
+
+            let mut orphans = vec![true; nodes];
+            edges.iter().flatten().for_each(|&to| orphans[to] = false);
+            let all = reached(&edges, &orphans, None);
+            // Bytes that go with each node, and of each node how many nodes dominate it.
+            let mut retained = vec![0; nodes];
+            let mut depth = vec![0; nodes];
+            let mut dominates = vec![vec![false; nodes]; nodes];
+            for (node, dominated) in dominates.iter_mut().enumerate().skip(1) {
+                let left = reached(&edges, &orphans, Some(node));
+                for (other, is_dominated) in dominated.iter_mut().enumerate() {
+                    // What nothing reaches stands for itself.
+                    *is_dominated = if all[node] { all[other] && !left[other] } else { other == node };
+                    if *is_dominated {
+                        retained[node] += graph.self_sizes().get(other);
+                        depth[other] += 1;
+                    }
+                }
+            }
+            retained[0] = graph.self_sizes().iter().sum();
+            assert_eq!(result.retained, retained, "round {round}");
+            for (node, &found) in result.dominators.iter().enumerate().skip(1) {
+                let dominators = (1..nodes).filter(|&other| other != node && dominates[other][node]);
+                let dominator = dominators.max_by_key(|&other| depth[other]).unwrap_or(0);
+                assert_eq!(found as usize, dominator, "node {node} in round {round}");
+            }
+        }
+    }
+}

@@ -204,18 +204,21 @@ impl Finder<'_> {
     }
 
     fn promise(&mut self, node: NodeId) {
-        let Some(reaction) = self.graph.find_edge(node, EdgeKind::Internal, "reactions_or_result") else { return };
-        if self.graph.name(reaction.to) != "system / PromiseReaction" {
-            return;
+        let mut next = self.graph.find_edge(node, EdgeKind::Internal, "reactions_or_result").map(|edge| edge.to);
+        let mut bytes = self.heap.retained_size(node);
+        // Reactions form a list; a longer one than this is a cycle in a damaged file.
+        for _ in 0..1 << 20 {
+            let Some(reaction) = next.filter(|&node| self.graph.name(node) == "system / PromiseReaction") else {
+                return;
+            };
+            // V8 names none of a reaction's references: its handlers are the functions among them.
+            let mut targets =
+                self.graph.edges(reaction).filter(|edge| edge.kind == EdgeKind::Hidden).map(|edge| edge.to);
+            let handler = targets.clone().find(|&node| self.graph.kind(node) == NodeKind::Closure);
+            let label = handler.map_or_else(|| "await".to_owned(), |handler| self.function_name(handler));
+            self.group(Shape::PendingPromises, node, label, handler, std::mem::take(&mut bytes));
+            next = targets.find(|&node| self.graph.name(node) == "system / PromiseReaction");
         }
-        let handler = ["fulfill_handler", "reject_handler"]
-            .into_iter()
-            .find_map(|name| self.graph.find_edge(reaction.to, EdgeKind::Internal, name))
-            .filter(|edge| self.graph.kind(edge.to) == NodeKind::Closure)
-            .map(|edge| edge.to);
-        let label = handler.map_or_else(|| "await".to_owned(), |handler| self.function_name(handler));
-        let bytes = self.heap.retained_size(node);
-        self.group(Shape::PendingPromises, node, label, handler, bytes);
     }
 
     fn context(&mut self, node: NodeId, least: Thresholds) {

@@ -10,7 +10,7 @@ globalThis.state = state;
 state.bus.setMaxListeners(0);
 function listen(i) { const payload = { i, text: 'payload ' + i }; state.bus.on('update', function onEvent() { return payload.i; }); }
 function schedule(i) { const body = Buffer.alloc(64, i); state.timers.push(setTimeout(function onTimeout() { return body; }, 1e8)); }
-function wait(i) { state.promises.push(new Promise(() => {}).then(function onDone() { return i; })); }
+function wait(i) { const source = new Promise(() => {}); source.then(function onDone() { return i; }); state.promises.push(source); }
 function* counter(i) { let held = 'gen' + i; while (true) yield held; }
 async function pending(i) { const kept = { i }; await new Promise(() => {}); return kept; }
 function grow(from, to) {

@@ -154,7 +154,7 @@ impl HeapGraph {
     }
 
     /// Edges that leave `node`, in file order.
-    pub fn edges(&self, node: NodeId) -> impl DoubleEndedIterator<Item = Edge> + ExactSizeIterator + '_ {
+    pub fn edges(&self, node: NodeId) -> impl DoubleEndedIterator<Item = Edge> + ExactSizeIterator + Clone + '_ {
         self.edge_range(node).map(|index| self.edge(EdgeId(index as u32)))
     }
 
