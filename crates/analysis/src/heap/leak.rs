@@ -152,7 +152,9 @@ impl Finder<'_> {
     /// Entries of a hash table: V8 writes about two edges for an entry of a map, one for one of a set.
     fn table(&mut self, node: NodeId, shape: Shape, least: Thresholds) {
         let Some(table) = self.graph.find_edge(node, EdgeKind::Internal, "table") else { return };
-        let edges = self.graph.edge_range(table.to).len().saturating_sub(1) as u64;
+        // Deleted entries refer to the hole; one edge is the table's own map.
+        let edges = self.graph.edges(table.to).filter(|edge| self.graph.name(edge.to) != "system / Hole").count();
+        let edges = edges.saturating_sub(1) as u64;
         let count = if shape == Shape::MapGrowth { edges / 2 } else { edges };
         if count >= least.count && self.heap.distance(node) < super::SYSTEM_DISTANCE {
             self.push(shape, node, self.graph.name(node).to_owned(), count);
