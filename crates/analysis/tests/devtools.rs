@@ -9,7 +9,7 @@ use brimline_analysis::heap::retainer::Retainers;
 use brimline_analysis::heap::source::Scripts;
 use brimline_analysis::heap::table::ClassTable;
 use brimline_analysis::heap::{Heap, compare, duplicates, leak, listing, path, statistics};
-use brimline_profile::heap::heapsnapshot;
+use brimline_profile::heap::{heapsnapshot, redact};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -82,6 +82,8 @@ fn equals_devtools() {
         check_tables(&heap, &open(&base), &truth);
         check_leaks(&heap);
         check_paths(&heap);
+        check_redaction(&heap, &path);
+        check_truncation(&path);
         check_itself(&heap, &open(&base));
     }
 }
@@ -179,4 +181,35 @@ fn check_itself(heap: &Heap, base: &Heap) {
     let survivors = compare::survivors(base, heap, heap);
     let nodes = survivors.iter().find(|group| group.name == "Node2").unwrap();
     assert_eq!((nodes.count, nodes.nodes.len()), (500, 500));
+}
+
+fn check_redaction(heap: &Heap, path: &Path) {
+    let bytes = std::fs::read(path).unwrap();
+    let mut copy = Vec::new();
+    let emptied = redact::redact(heap.graph(), &mut &bytes[..], &mut copy).unwrap();
+    assert!(emptied > 1000);
+    for secret in ["duplicate text number 3", "agent17", "key 17"] {
+        let is_in = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(is_in(&bytes) && !is_in(&copy), "{secret}");
+    }
+    let redacted = Heap::new(heapsnapshot::decode(&mut &copy[..]).unwrap().graph);
+    for node in heap.graph().nodes() {
+        let numbers = |heap: &Heap| {
+            let id = heap.graph().id(node);
+            (id, heap.self_size(node), heap.retained_size(node), heap.distance(node), heap.dominator(node))
+        };
+        assert_eq!(numbers(heap), numbers(&redacted));
+    }
+}
+
+fn check_truncation(path: &Path) {
+    let bytes = std::fs::read(path).unwrap();
+    for part in 1..16 {
+        let cut = bytes.len() * part / 16;
+        let decoded = heapsnapshot::decode(&mut &bytes[..cut]).unwrap();
+        let damage = decoded.damage.expect("a cut file is said to be cut");
+        assert!(damage.cut && damage.nodes.0 > 0, "{damage}");
+        let heap = Heap::new(decoded.graph);
+        assert!(!ClassTable::of(&heap).rows.is_empty());
+    }
 }
