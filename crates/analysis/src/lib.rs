@@ -8,6 +8,7 @@ pub mod diff;
 #[cfg(test)]
 mod example;
 pub mod filter;
+pub mod heap;
 pub mod lines;
 pub mod places;
 pub mod sizes;

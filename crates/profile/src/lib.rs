@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 pub mod formats;
+pub mod heap;
 mod interner;
 mod merge;
 mod model;

@@ -1,0 +1,114 @@
+//! Steps from the program's roots to every node.
+
+use super::document::DocumentState;
+use super::ephemeron::Ephemerons;
+use super::hash::FastSet;
+use super::roots::{ROOT, is_user_root};
+use super::{NO_DISTANCE, SYSTEM_DISTANCE};
+use brimline_profile::heap::{EdgeId, EdgeKind, HeapGraph, NodeId, NodeKind};
+
+/// Breadth first from the user roots at 1, then from the root for what only the runtime holds.
+pub(super) fn distances(graph: &HeapGraph, document: &DocumentState, ephemerons: &Ephemerons) -> Vec<i32> {
+    let mut distances = vec![NO_DISTANCE; graph.node_count()];
+    if graph.node_count() == 0 {
+        return distances;
+    }
+    let mut queue = Vec::with_capacity(graph.node_count());
+    let mut rules = Rules {
+        graph,
+        ephemerons,
+        function_map: graph.strings().find("sloppy_function_map"),
+        pending: FastSet::default(),
+    };
+    for edge in graph.edges(ROOT) {
+        if is_user_root(graph, document, edge.to) {
+            distances[edge.to.index()] = 1;
+            queue.push(edge.to);
+        }
+    }
+    let has_roots = !queue.is_empty();
+    rules.spread(&mut queue, &mut distances);
+    distances[ROOT.index()] = if has_roots { SYSTEM_DISTANCE } else { 0 };
+    queue.clear();
+    queue.push(ROOT);
+    rules.spread(&mut queue, &mut distances);
+    distances
+}
+
+struct Rules<'a> {
+    graph: &'a HeapGraph,
+    ephemerons: &'a Ephemerons,
+    function_map: Option<u32>,
+    /// Weak map entries of which one edge was met.
+    pending: FastSet<u32>,
+}
+
+/// How the edges of a node are followed.
+#[derive(Clone, Copy, PartialEq)]
+enum Source {
+    Plain,
+    NativeContext,
+    MapDescriptors,
+}
+
+impl Rules<'_> {
+    fn spread(&mut self, queue: &mut Vec<NodeId>, distances: &mut [i32]) {
+        let graph = self.graph;
+        let mut next = 0;
+        while let Some(&node) = queue.get(next) {
+            next += 1;
+            let distance = distances[node.index()] + 1;
+            let source = match graph.kind(node) {
+                NodeKind::Hidden if graph.name(node) == "system / NativeContext" => Source::NativeContext,
+                NodeKind::Array if graph.name(node) == "(map descriptors)" => Source::MapDescriptors,
+                _ => Source::Plain,
+            };
+            for index in graph.edge_range(node) {
+                let to = graph.edge_target(index);
+                if distances[to.index()] != NO_DISTANCE {
+                    continue;
+                }
+                let kind = graph.edge_kind(index);
+                let special = source != Source::Plain || (kind == EdgeKind::Internal && !self.ephemerons.is_empty());
+                if kind == EdgeKind::Weak || (special && !self.follows(source, index)) {
+                    continue;
+                }
+                distances[to.index()] = distance;
+                queue.push(to);
+            }
+        }
+    }
+
+    fn follows(&mut self, source: Source, index: usize) -> bool {
+        let edge = self.graph.edge(EdgeId(index as u32));
+        match source {
+            Source::NativeContext if !edge.kind.is_numbered() && Some(edge.name) == self.function_map => return false,
+            // Descriptor arrays are shared by maps: the links in them say nothing of one map. See crbug.com/413608.
+            Source::MapDescriptors => {
+                let number = if edge.kind.is_numbered() {
+                    Some(u64::from(edge.name))
+                } else {
+                    leading_number(self.graph.strings().get(edge.name))
+                };
+                return number.is_none_or(|number| number < 2 || number % 3 != 1);
+            }
+            _ => {}
+        }
+        if edge.kind == EdgeKind::Internal
+            && let Some(pair) = self.ephemerons.pair(edge.name)
+        {
+            // Only the second of the two edges counts: the value is as far as the farther of key and table.
+            if !self.pending.remove(&pair.number) {
+                self.pending.insert(pair.number);
+                return false;
+            }
+        }
+        true
+    }
+}
+
+fn leading_number(text: &str) -> Option<u64> {
+    let text = text.trim_start();
+    let digits = text.len() - text.trim_start_matches(|character: char| character.is_ascii_digit()).len();
+    text[..digits].parse().ok()
+}
