@@ -26,6 +26,10 @@ pub(super) fn broken(tree: &Tree) -> Vec<String> {
 fn contains_path(line: &str, folder: &str) -> bool {
     line.match_indices(folder).any(|(at, _)| {
         let before = line[..at].chars().next_back();
+        // A made-up user of examples.
+        if line[at + folder.len()..].starts_with("me/") {
+            return false;
+        }
         !before.is_some_and(|character| character.is_alphanumeric() || "_-./}>$~*".contains(character))
     })
 }

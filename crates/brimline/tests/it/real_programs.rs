@@ -85,7 +85,7 @@ fn console_scripts_and_shebangs() {
         let session = Session::new();
         session.write("test_sample.py", "def test_one():\n    assert [str(n) for n in range(1000)]\n");
         let pytest = python.venv.join("bin/pytest");
-        let all = [pytest.into_os_string(), "-q".into(), "-p".into(), "no:terminal".into()];
+        let all = [pytest.into_os_string(), "-p".into(), "no:terminal".into()];
         assert_same(&session, &all, |_| {});
         assert!(!session.report().lines("test_sample.py").is_empty());
 

@@ -1,4 +1,6 @@
 """A part of pytest's own suite: `real_pytest.py FOLDER` with the unpacked sources; prints every test's outcome."""
+import contextlib
+import io
 import os
 import sys
 
@@ -18,7 +20,9 @@ class Outcomes:
 
 os.chdir(sys.argv[1])
 outcomes = Outcomes()
-arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:terminal", *("testing/" + part for part in PARTS)]
-code = pytest.main(arguments, plugins=[outcomes])
+arguments = ["-p", "no:cacheprovider", *("testing/" + part for part in PARTS)]
+# The terminal report has times in it.
+with contextlib.redirect_stdout(io.StringIO()):
+    code = pytest.main(arguments, plugins=[outcomes])
 print("\n".join(sorted(outcomes.lines)))
 sys.exit(int(code))

@@ -165,7 +165,7 @@ def main():
     numbers()
     generators()
     exceptions()
-    recursion(200)
+    recursion(100)
     for number in range(600):
         cached(number)
     cycles()
