@@ -165,7 +165,7 @@ def main():
     numbers()
     generators()
     exceptions()
-    recursion(100)
+    recursion(200)
     for number in range(600):
         cached(number)
     cycles()
