@@ -11,7 +11,7 @@ use crate::input::{self, Input, SelectArgs};
 use crate::metric::Metric;
 use crate::refusal::usage;
 use crate::report::{Format, ReportInput, Rows, find, format_parser};
-use crate::view::{FilterArgs, RowKind};
+use crate::view::{FilterArgs, Kind, RowKind};
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
@@ -20,16 +20,16 @@ use crate::view::{FilterArgs, RowKind};
   brimline report --by file --metric peak       which files made the peak
   brimline report web --project-only --top 50   your own lines only
   brimline report --format flame -o memory.svg  flame graph for a browser
-  brimline report --kind fd --metric count      which lines opened files that are still open")]
+  brimline report --kind fd                     which lines opened files that are still open")]
 pub(crate) struct Args {
     /// The run or file [default: the latest run]
     pub(crate) run: Option<String>,
     /// What a row stands for.
     #[arg(long, value_enum, default_value = "line")]
     pub(crate) by: RowKind,
-    /// What rows are sorted by.
-    #[arg(long, value_enum, default_value = "live")]
-    pub(crate) metric: Metric,
+    /// What rows are sorted by [default: live; count with --kind fd].
+    #[arg(long, value_enum)]
+    pub(crate) metric: Option<Metric>,
     /// How the answer is written [default: table]
     #[arg(long, value_parser = format_parser())]
     pub(crate) format: Option<Format>,
@@ -80,10 +80,13 @@ fn answer<'a>(
     input: &'a Input,
     filter: &'a brimline_analysis::filter::Filter,
 ) -> anyhow::Result<ReportInput<'a>> {
+    // A descriptor is a count without bytes.
+    let default = if args.filter.kind == [Kind::Fd] { Metric::Count } else { Metric::Live };
+    let metric = args.metric.unwrap_or(default);
     let attribution = if args.cumulative { Attribution::Cumulative } else { Attribution::Own };
     let (rows, totals) = match args.by.aggregation() {
         Some(by) => {
-            let query = Query { by, attribution, filter, places: &input.places, column: args.metric.column() };
+            let query = Query { by, attribution, filter, places: &input.places, column: metric.column() };
             let table = aggregate(&input.recorded.profile, query);
             (Rows::Places(table.rows), table.totals)
         }
@@ -94,15 +97,14 @@ fn answer<'a>(
             ));
         }
         None => {
-            let query =
-                Query { by: By::File, attribution, filter, places: &input.places, column: args.metric.column() };
+            let query = Query { by: By::File, attribution, filter, places: &input.places, column: metric.column() };
             (Rows::Sizes(by_size(&input.recorded.sizes)), aggregate(&input.recorded.profile, query).totals)
         }
     };
     Ok(ReportInput {
         input,
         by: args.by,
-        metric: args.metric,
+        metric,
         attribution,
         rows,
         totals,

@@ -133,7 +133,10 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let problems = voice.problems.into_inner().unwrap_or_default();
     if let (Some(folder), false) = (&outcome.folder, args.quiet && !args.json) {
         // The program is what the user came for: a summary that fails is told, its exit code stays.
-        if let Err(error) = summarise(folder, args, code, &problems) {
+        // Where a problem has been told already, it is the reason and said once.
+        if let Err(error) = summarise(folder, args, code, &problems)
+            && problems.is_empty()
+        {
             let _ = writeln!(std::io::stderr(), "brimline: {}", plain(&format!("{error:#}")));
         }
     }
