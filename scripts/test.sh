@@ -77,5 +77,28 @@ fi
 [ -n "$pythons" ] && export BRIMLINE_TEST_PYTHONS=$pythons BRIMLINE_TEST_VENVS=$venvs
 [ -n "$OLD_PYTHON" ] && export BRIMLINE_TEST_OLD_PYTHON=$OLD_PYTHON
 
+# DevTools' heap model and the Node versions it is compared on, built from the registry once for each content.
+make_oracle() {
+    local source=$1 key folder
+    key=$(cat "$source"/build.mjs "$source"/oracle.ts "$source"/package.json | sha256sum | cut -c1-12)
+    folder=$cache/devtools-oracle-$key
+    if [ ! -e "$folder/.complete" ]; then
+        say "building the heap oracle in $folder"
+        rm -rf "$folder"
+        mkdir -p "$folder/nodes"
+        cp "$source"/build.mjs "$source"/oracle.ts "$source"/package.json "$folder/"
+        (cd "$folder" && npm install --silent --no-audit --no-fund && npm run --silent build) >&2
+        (cd "$folder/nodes" && echo '{"private":true}' >package.json && npm install --silent --no-audit --no-fund node@22) >&2
+        touch "$folder/.complete"
+    fi
+    printf '%s' "$folder"
+}
+
+if [ -n "${BRIMLINE_DEVTOOLS_ORACLE:-}" ] && command -v npm >/dev/null; then
+    BRIMLINE_DEVTOOLS_ORACLE=$(make_oracle "$BRIMLINE_DEVTOOLS_ORACLE")
+    export BRIMLINE_DEVTOOLS_ORACLE
+    export BRIMLINE_NODES=$BRIMLINE_DEVTOOLS_ORACLE/node_modules/node/bin/node:$BRIMLINE_DEVTOOLS_ORACLE/nodes/node_modules/node/bin/node
+fi
+
 [ $# -gt 0 ] || set -- --workspace
 exec cargo test "$@" </dev/null

@@ -15,7 +15,7 @@ use brimline_recording::layout::STATE_FINAL;
 use crate::api::Api;
 use crate::layout311 as layout;
 use crate::stack::load;
-use crate::{codes, fork, lines, python, recording, shadow, state, threads, ticker};
+use crate::{codes, fork, lines, python, recording, shadow, state, system, threads, ticker};
 
 /// Where recordings go; without it the library does nothing.
 const FOLDER_VARIABLE: &CStr = c"BRIMLINE_TRACKER_DIR";
@@ -47,6 +47,13 @@ pub(crate) extern "C" fn start() {
         };
         if let Err(name) = Api::init() {
             recording::refuse(folder, &[b"this Python does not export ", name.to_bytes(), b"\n"]);
+            return;
+        }
+        if system::address_space_is_limited() {
+            recording::refuse(
+                folder,
+                &[b"its address space is limited (ulimit -v), and the tables would take part of it\n"],
+            );
             return;
         }
         if !fork::remember_folder(folder) || !shadow::init() || !threads::init() {

@@ -170,6 +170,11 @@ pub(crate) fn set_state(state: u32) {
 
 /// Allocates disk blocks now, so that a full disk is an error here and not a SIGBUS at a store; 0 or an errno.
 unsafe fn extend(fd: c_int, offset: u64, bytes: usize) -> c_int {
+    // Growing past `ulimit -f` would not only fail but kill the program with SIGXFSZ.
+    let mut limit: libc::rlimit = core::mem::zeroed();
+    if libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) == 0 && offset + bytes as u64 > limit.rlim_cur {
+        return libc::EFBIG;
+    }
     if libc::syscall(libc::SYS_fallocate, fd, 0, offset, bytes) == 0 {
         return 0;
     }

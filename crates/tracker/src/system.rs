@@ -92,6 +92,14 @@ pub(crate) unsafe fn discard(at: *mut u8, bytes: usize) {
     libc::syscall(libc::SYS_madvise, at, bytes, libc::MADV_DONTNEED);
 }
 
+/// True under `ulimit -v`: reserved address space would be taken from the program's.
+pub(crate) fn address_space_is_limited() -> bool {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: writes one rlimit.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
+    limit.rlim_cur != libc::RLIM_INFINITY
+}
+
 /// Nanoseconds on a clock.
 pub(crate) fn now_ns(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
