@@ -60,7 +60,7 @@ fn demangled(input: &[u8], all_frames: bool) -> Vec<u8> {
     const STRING_TABLE: u8 = 6 << 3 | 2;
     const DROP_FRAMES: u8 = 7 << 3;
     let mut raw = Vec::new();
-    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(input), &mut raw).unwrap();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(input), &mut raw).expect("the inputs are gzip files");
     let mut renamed = Vec::new();
     let mut rest = &raw[..];
     while let Some((&tag, after)) = rest.split_first() {
@@ -85,7 +85,7 @@ fn demangled(input: &[u8], all_frames: bool) -> Vec<u8> {
 }
 
 fn varint(bytes: &[u8]) -> (u64, &[u8]) {
-    let end = bytes.iter().position(|byte| byte & 0x80 == 0).unwrap();
+    let end = bytes.iter().position(|byte| byte & 0x80 == 0).expect("the inputs are whole");
     let value = bytes[..=end].iter().rev().fold(0, |value, byte| value << 7 | u64::from(byte & 0x7f));
     (value, &bytes[end + 1..])
 }
