@@ -94,19 +94,19 @@ pub(crate) fn poll() {
 fn poll_start() {
     // SAFETY: the interpreter is still starting, on one thread.
     unsafe {
-        python::install_if_reset();
+        python::install_if_replaced();
         if (Api::get().is_initialized)() != 0 && PHASE.swap(CALL_PENDING, Ordering::Relaxed) == STARTING {
             (Api::get().add_pending_call)(on_main_thread, ptr::null_mut());
         }
     }
 }
 
-/// An arena was mapped: the object allocator works, so a replacement of it would be in place.
-pub(crate) fn arena_mapped() {
-    if PHASE.load(Ordering::Relaxed) == STARTING {
-        // SAFETY: as in `poll_start`.
-        unsafe { python::install_if_replaced() };
-    }
+/// Called for each block of malloc while the interpreter starts, inside. True if this very call is the first of
+/// allocators that were put in place of ours: the block is theirs and will be counted, or not, as what they make of it.
+#[inline]
+pub(crate) fn is_of_replaced_allocator() -> bool {
+    // SAFETY: as in `poll_start`.
+    PHASE.load(Ordering::Relaxed) == STARTING && unsafe { python::install_if_replaced() }
 }
 
 /// Runs on the interpreter's main thread, between two of its instructions.

@@ -29,9 +29,6 @@ static REGIONS: Lock<Array<Region>> = Lock::new(Array::new());
 fn change_arenas(bytes: i64) {
     // SAFETY: the header is mapped while the tracker is active.
     unsafe { AtomicI64::from_ptr(&raw mut (*recording::header()).arena_bytes).fetch_add(bytes, Ordering::Relaxed) };
-    if bytes > 0 {
-        crate::bring_up::arena_mapped();
-    }
 }
 
 fn page_up(bytes: usize) -> usize {

@@ -4,7 +4,7 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::api::Api;
 use crate::layout311 as layout;
@@ -25,6 +25,8 @@ pub(crate) struct Allocator {
 
 /// `PYMEM_DOMAIN_RAW`, the one that is called without the GIL.
 const RAW: usize = 0;
+/// `PYMEM_DOMAIN_OBJ`.
+const OBJECT: usize = 2;
 const DOMAINS: usize = 3;
 
 struct Originals(UnsafeCell<[core::mem::MaybeUninit<Allocator>; DOMAINS]>);
@@ -34,8 +36,8 @@ static ORIGINALS: Originals = Originals(UnsafeCell::new([const { core::mem::Mayb
 
 /// Address of `_PyRuntime`, 0 before [`init`].
 static RUNTIME: AtomicUsize = AtomicUsize::new(0);
-static PROBING: AtomicBool = AtomicBool::new(false);
-static PROBE_SEEN: AtomicBool = AtomicBool::new(false);
+/// `malloc` of each domain before anything was wrapped.
+static FIRST_MALLOCS: [AtomicUsize; DOMAINS] = [const { AtomicUsize::new(0) }; DOMAINS];
 
 /// Tells where the interpreter keeps its state.
 pub(crate) fn init(runtime: usize) {
@@ -73,10 +75,7 @@ unsafe fn original(context: *mut c_void) -> Allocator {
 
 unsafe extern "C" fn malloc<const DOMAIN: usize>(context: *mut c_void, size: usize) -> *mut c_void {
     let original = original(context);
-    let Some(entered) = state::enter() else {
-        note_probe::<DOMAIN>();
-        return (original.malloc)(original.context, size);
-    };
+    let Some(entered) = state::enter() else { return (original.malloc)(original.context, size) };
     let block = (original.malloc)(original.context, size);
     if !block.is_null() {
         let node = current_node(entered.shard, thread_state::<DOMAIN>());
@@ -129,13 +128,6 @@ unsafe extern "C" fn free<const DOMAIN: usize>(context: *mut c_void, block: *mut
     (original.free)(original.context, block);
 }
 
-#[cold]
-fn note_probe<const DOMAIN: usize>() {
-    if DOMAIN == RAW && PROBING.load(Ordering::Relaxed) {
-        PROBE_SEEN.store(true, Ordering::Relaxed);
-    }
-}
-
 fn wrapper<const DOMAIN: usize>(original: *mut c_void) -> Allocator {
     Allocator {
         context: original,
@@ -164,38 +156,36 @@ pub(crate) unsafe fn install() {
         (api.mem_get_allocator)(domain as c_int, present.as_mut_ptr().cast());
         let present = present.assume_init();
         if present.context != ours.context {
+            let malloc = present.malloc as usize;
+            let _ = FIRST_MALLOCS[domain].compare_exchange(0, malloc, Ordering::Relaxed, Ordering::Relaxed);
             original.write(present);
             (api.mem_set_allocator)(domain as c_int, (&raw const ours).cast_mut().cast());
         }
     }
 }
 
-/// Wraps the allocators again if the interpreter has put its default ones back while starting (`PYTHONMALLOC=malloc`).
-/// Only looks, calls none of them: safe wherever an allocation can happen.
+/// Wraps the allocators again if the interpreter has replaced them while starting (`PYTHONMALLOC`, `-X dev`): with its
+/// default ones, or with its debug ones over those. Allocators stacked on ours (tracemalloc) stay. Only looks, calls
+/// none of them: safe wherever an allocation can happen. True if they had been replaced.
 ///
 /// # Safety
 /// As for `install`.
-pub(crate) unsafe fn install_if_reset() {
-    let mut present = core::mem::MaybeUninit::<Allocator>::uninit();
-    (Api::get().mem_get_allocator)(RAW as c_int, present.as_mut_ptr().cast());
-    let original = *ORIGINALS.0.get().cast::<Allocator>();
-    if present.assume_init().malloc as usize == original.malloc as usize {
+pub(crate) unsafe fn install_if_replaced() -> bool {
+    // The raw domain alone is set to its default again and again while the interpreter starts, and put back.
+    let is_replaced = is_plain(RAW) && is_plain(OBJECT);
+    if is_replaced {
         install();
     }
+    is_replaced
 }
 
-/// Wraps the allocators again if the interpreter has replaced them while starting (`PYTHONMALLOC`, `-X dev`). Those
-/// that are merely stacked on ours (tracemalloc) stay: whether ours is reached tells. Called while the thread is inside.
-///
-/// # Safety
-/// As for `install`, and no lock of a stacked allocator may be held.
-pub(crate) unsafe fn install_if_replaced() {
-    let api = Api::get();
-    PROBE_SEEN.store(false, Ordering::Relaxed);
-    PROBING.store(true, Ordering::Relaxed);
-    (api.mem_raw_free)((api.mem_raw_malloc)(1));
-    PROBING.store(false, Ordering::Relaxed);
-    if !PROBE_SEEN.load(Ordering::Relaxed) {
-        install();
-    }
+/// True if the allocator in place is one of the interpreter's first ones, or its debug allocator over one of them.
+unsafe fn is_plain(domain: usize) -> bool {
+    let mut present = core::mem::MaybeUninit::<Allocator>::uninit();
+    (Api::get().mem_get_allocator)(domain as c_int, present.as_mut_ptr().cast());
+    let present = present.assume_init();
+    let is_first = |malloc: usize| FIRST_MALLOCS.iter().any(|first| first.load(Ordering::Relaxed) == malloc);
+    // `debug_alloc_api_t`: an identifying character, then the allocator that is wrapped.
+    let wrapped = || load(present.context as usize + 8 + core::mem::offset_of!(Allocator, malloc));
+    is_first(present.malloc as usize) || (!present.context.is_null() && is_first(wrapped()))
 }
