@@ -14,6 +14,8 @@ use crate::system::{self, KeepErrno};
 /// Descriptors above this are not followed.
 const MOST: usize = 1 << 20;
 
+/// The highest descriptor that was opened so far.
+static HIGHEST: AtomicU32 = AtomicU32::new(0);
 /// Record of each descriptor, 0 if it is closed or was opened before.
 static TABLE: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
 
@@ -63,6 +65,7 @@ fn note_open(fd: c_int) {
         let node = unsafe { current_node(entered.shard, own_thread_state()) };
         let record = entered.shard.add_elsewhere(node, Kind::Descriptor, 0);
         let old = entry.swap(record, Ordering::Relaxed);
+        HIGHEST.fetch_max(fd as u32, Ordering::Relaxed);
         count_open(1);
         if old != 0 {
             entered.shard.remove(old, 0, 1, false);
@@ -190,9 +193,10 @@ pub(crate) unsafe extern "C" fn fclose(file: *mut c_void) -> c_int {
 pub(crate) unsafe extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
     let result = next!(c"close_range", fn(c_uint, c_uint, c_int) -> c_int)(first, last, flags);
     // With CLOSE_RANGE_CLOEXEC (4) they stay open.
-    if result == 0 && flags & 4 == 0 && state::active() {
-        for fd in first..=last.min(MOST as c_uint - 1) {
-            note_close(fd as c_int);
+    if result == 0 && flags & 4 == 0 && state::active() && is_own_process() {
+        // Programs close "everything from 3 on" by ranges of a million: only up to the last one that was opened.
+        for fd in first as c_int..=last.min(HIGHEST.load(Ordering::Relaxed)) as c_int {
+            note_close(fd);
         }
     }
     result

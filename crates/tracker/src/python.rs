@@ -145,7 +145,7 @@ fn wrapper<const DOMAIN: usize>(original: *mut c_void) -> Allocator {
 pub(crate) unsafe fn install() {
     let api = Api::get();
     let originals = ORIGINALS.0.get().cast::<Allocator>();
-    for domain in 0..DOMAINS {
+    for (domain, first) in FIRST_MALLOCS.iter().enumerate() {
         let original = originals.add(domain);
         let ours = match domain {
             0 => wrapper::<0>(original.cast()),
@@ -157,7 +157,7 @@ pub(crate) unsafe fn install() {
         let present = present.assume_init();
         if present.context != ours.context {
             let malloc = present.malloc as usize;
-            let _ = FIRST_MALLOCS[domain].compare_exchange(0, malloc, Ordering::Relaxed, Ordering::Relaxed);
+            let _ = first.compare_exchange(0, malloc, Ordering::Relaxed, Ordering::Relaxed);
             original.write(present);
             (api.mem_set_allocator)(domain as c_int, (&raw const ours).cast_mut().cast());
         }

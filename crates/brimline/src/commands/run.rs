@@ -9,6 +9,7 @@ use std::time::Duration;
 use brimline_capture::{
     LiveState, Observer, Plan, Problem, SnapshotThreshold, SnapshotTriggers, record, signal_number,
 };
+use brimline_store::ProgramExit;
 use brimline_store::{Location, RunFolder, SnapshotRecord};
 use clap::ValueEnum;
 
@@ -129,6 +130,10 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         anyhow::Error::from(Refusal { message: error.to_string(), hint: hint.into(), code: ExitCode::NOT_STARTED })
     })?;
     voice.clear();
+    if let (ProgramExit::Signal(signal), false) = (outcome.exit, args.quiet) {
+        let why = if signal == 9 { ", often by the kernel's out-of-memory killer" } else { "" };
+        voice.say(&format!("the program was ended by signal {signal}{why}; what follows is its last state"));
+    }
     let code = outcome.exit.code();
     let problems = voice.problems.into_inner().unwrap_or_default();
     if let (Some(folder), false) = (&outcome.folder, args.quiet && !args.json) {
