@@ -7,6 +7,7 @@
 //! it: `live_…` is the net change, `total_…` what was allocated, `peak_bytes` the highest of the process's live bytes
 //! meanwhile (of several samples of one stack the highest counts, they are not summed).
 
+use std::collections::HashMap;
 use std::mem::offset_of;
 
 use brimline_recording::layout::{
@@ -235,10 +236,35 @@ fn kind_of(code: u32) -> Option<usize> {
     }
 }
 
+/// By row of a thread that `threading` started: the function it ran.
+fn thread_targets(recording: &Recording<'_>) -> HashMap<u32, String> {
+    let name_of = |node: &Node| recording.code(node.code).map(|code| code.name);
+    let mut targets = HashMap::new();
+    for index in 0..recording.rows(Table::Nodes) as u32 {
+        let Some(node) = recording.node(index) else { continue };
+        let Some(caller) = recording.node(node.parent) else { continue };
+        if name_of(&caller) != Some(b"Thread.run") {
+            continue;
+        }
+        let Some(name) = name_of(&node) else { continue };
+        let mut root = caller;
+        while root.code != THREAD_CODE
+            && let Some(parent) = recording.node(root.parent)
+        {
+            root = parent;
+        }
+        targets.entry(root.instruction).or_insert_with(|| text(name));
+    }
+    targets
+}
+
 impl<'r, 'b> Resolver<'r, 'b> {
     fn new(recording: &'r Recording<'r>, builder: &'b mut ProfileBuilder) -> Self {
+        let targets = thread_targets(recording);
         let thread_name = |row| match recording.thread(row) {
             Some(thread) if !thread.name.is_empty() => text(thread.name),
+            // Threads that lived shorter than it takes to ask for their names: as `threading` names them by default.
+            Some(_) if targets.contains_key(&row) => format!("Thread-N ({})", targets[&row]),
             Some(thread) => format!("thread {}", thread.tid),
             None => "unknown thread".to_owned(),
         };
