@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use brimline_store::RunState;
 use serde_json::json;
 
 use crate::exit_code::ExitCode;
@@ -35,6 +36,12 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let mark = name(mark)?;
     let store = open(args.store.as_deref());
     let found = resolve_run(&store, run)?;
+    if found.entry.state != RunState::Running {
+        return Err(crate::refusal::usage(
+            format!("expected a run that is running, found `{}`, which has ended", found.entry.record.id),
+            "`brimline runs` lists the runs and their states",
+        ));
+    }
     let mark = brimline_capture::mark(&found.entry.folder, mark)?;
     store.index(&found.entry.folder)?;
     let mut out = super::output(None)?;

@@ -96,6 +96,12 @@ fn answer<'a>(
                 "leave out the filters, or report by line",
             ));
         }
+        None if metric == Metric::Peak => {
+            return Err(usage(
+                "expected live, total or count with --by size: sizes at the peak are not kept",
+                "brimline report --by size --metric live",
+            ));
+        }
         None => {
             let query = Query { by: By::File, attribution, filter, places: &input.places, column: metric.column() };
             (Rows::Sizes(by_size(&input.recorded.sizes)), aggregate(&input.recorded.profile, query).totals)
