@@ -271,7 +271,8 @@ unsafe fn register_at_exit() {
             (api.decref)(object);
         }
     }
-    if !was_there {
+    // Up to 3.9 the module itself holds the handlers.
+    if !was_there && (*recording::header()).python_version >= 0x030a_0000 {
         // The program sees the modules it would see without us.
         (api.dict_delete)(modules, c"atexit".as_ptr());
     }
