@@ -18,6 +18,8 @@ use crate::input::Input;
 use crate::metric::Metric;
 use crate::view::RowKind;
 
+pub(crate) use table::asked_for_stacks;
+
 /// Everything a report shows, as plain data.
 #[derive(Debug)]
 pub(crate) struct ReportInput<'a> {

@@ -5,7 +5,7 @@ use std::io::Write;
 use brimline_analysis::aggregate::{Attribution, Row};
 use brimline_analysis::interval::interval;
 use brimline_analysis::sizes::SizeRow;
-use brimline_profile::formats::recording::Mode;
+use brimline_profile::formats::recording::{Mode, Recorded};
 use brimline_profile::{Precision, value};
 
 use super::{Report, ReportInput, Rows};
@@ -80,7 +80,17 @@ pub(super) fn heading(report: &ReportInput<'_>) -> Vec<String> {
         numbers.push(format!("{} open files", count(open)));
     }
     lines.push(numbers.join(" · "));
+    lines.extend(asked_for_stacks(&report.input.recorded));
     lines
+}
+
+/// What there is to say about interpreters whose frames this tracker cannot read.
+pub(crate) fn asked_for_stacks(recorded: &Recorded) -> Option<String> {
+    let process = recorded.processes.iter().find(|process| process.asked_for_stacks)?;
+    Some(format!(
+        "Python {} is not known to this brimline: its stacks came from the public API; exact, but slower",
+        process.python
+    ))
 }
 
 /// The 95 % interval of a sampled number, shortly; empty for one that was counted.

@@ -154,12 +154,6 @@ impl Recordings {
             ));
             return Ok(());
         }
-        if process.asked_for_stacks {
-            self.warnings.push(format!(
-                "process {} ran Python {}, whose frames this brimline cannot read: stacks came from the public API; exact, but slower",
-                process.pid, process.python
-            ));
-        }
         self.warnings.extend(recording.warnings().iter().map(ToString::to_string));
         let lost = recording.header_u64(offset_of!(Header, overflow_count));
         if lost > 0 {
