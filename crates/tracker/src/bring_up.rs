@@ -13,7 +13,9 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use brimline_recording::layout::STATE_FINAL;
 
 use crate::api::Api;
-use crate::{codes, fork, lines, offsets, public_frames, python, recording, shadow, stack, state, system, threads, ticker};
+use crate::{
+    codes, fork, lines, offsets, public_frames, python, recording, shadow, stack, state, system, threads, ticker,
+};
 
 /// Where recordings go; without it the library does nothing.
 const FOLDER_VARIABLE: &CStr = c"BRIMLINE_TRACKER_DIR";
@@ -53,7 +55,11 @@ pub(crate) extern "C" fn start() {
         if version.windows(FREE_THREADED.len()).any(|part| part == FREE_THREADED) {
             recording::refuse(
                 folder,
-                &[b"Python ", number, b" is a free-threaded build, which is not supported: expected one with the GIL\n"],
+                &[
+                    b"Python ",
+                    number,
+                    b" is a free-threaded build, which is not supported: expected one with the GIL\n",
+                ],
             );
             return;
         }
@@ -206,9 +212,8 @@ unsafe fn is_frame(api: &Api, frame: *mut c_void, raw: usize) -> bool {
         return false;
     }
     let instruction = ((api.long_as_unsigned)(last) as i32 >> 1) as u32;
-    let equal = stack::code_of(at, raw) == code as usize
-        && stack::instruction_of(at, raw) == instruction
-        && is_code(api, code);
+    let equal =
+        stack::code_of(at, raw) == code as usize && stack::instruction_of(at, raw) == instruction && is_code(api, code);
     (api.decref)(last);
     (api.decref)(code);
     equal

@@ -28,7 +28,6 @@ pub(crate) fn remember_folder(folder: &CStr) -> bool {
     true
 }
 
-
 /// Registers the handlers.
 pub(crate) fn init() {
     // SAFETY: plain libc call.
