@@ -1,12 +1,13 @@
 //! `brimline pprof`: the command line of `go tool pprof`. Here are only the files, the network and the terminal it uses.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufWriter, IsTerminal as _, Read as _, Write};
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
-use brimline_pprof::cli::{Completion, Host, Sources, run};
+use brimline_pprof::cli::{CallTree, Completion, Host, Sources, run};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -16,6 +17,8 @@ use rustyline::validate::Validator;
 use rustyline::{Config, Context, Editor, Helper};
 
 use crate::exit_code::ExitCode;
+use crate::flame::{self, Calls, Shape};
+use crate::page_server::PageServer;
 
 /// No profile is larger; a server that sends more is cut off.
 const LARGEST_FILE: u64 = 4 << 30;
@@ -138,8 +141,79 @@ impl Host for Process {
         }
     }
 
+    fn flame(&mut self, tree: &CallTree, html: bool) -> io::Result<Vec<u8>> {
+        let mut callees = vec![Vec::new(); tree.nodes.len()];
+        for (row, node) in tree.nodes.iter().enumerate().skip(1) {
+            callees[node.parent].push(row);
+        }
+        callees.iter_mut().for_each(|rows| rows.sort_by_key(|&row| std::cmp::Reverse(tree.nodes[row].weight)));
+        let shape = if html { Shape::Html } else { Shape::Svg };
+        let mut out = Vec::new();
+        flame::write(&tree.title.join(" · "), &Tree { tree, callees }, shape, &mut out)?;
+        Ok(out)
+    }
+
+    fn open(&mut self, bytes: &[u8], extension: &str) -> io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix("brimline-").suffix(&format!(".{extension}")).tempfile()?;
+        file.write_all(bytes)?;
+        // The browser reads it after this program may have ended.
+        let (_, path) = file.keep().map_err(|error| error.error)?;
+        writeln!(self.stderr, "Written to {}", path.display())?;
+        browse(path.as_os_str());
+        Ok(())
+    }
+
+    fn serve(&mut self, address: &str, page: &[u8], browser: bool) -> io::Result<()> {
+        let server = PageServer::bind(address)?;
+        let url = server.url()?;
+        writeln!(self.stderr, "Serving on {url}; Ctrl-C ends it")?;
+        if browser {
+            browse(url.as_ref());
+        }
+        server.run(page)
+    }
+
     fn stdout_is_terminal(&self) -> bool {
         io::stdout().is_terminal()
+    }
+}
+
+/// Asks the desktop to show a file or URL; without one, its place has been told.
+fn browse(what: &OsStr) {
+    let quiet =
+        |command: &mut Command| command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    for program in ["xdg-open", "open"] {
+        if quiet(Command::new(program).arg(what)).is_ok() {
+            return;
+        }
+    }
+}
+
+/// A report's tree as calls to draw.
+struct Tree<'t> {
+    tree: &'t CallTree,
+    callees: Vec<Vec<usize>>,
+}
+
+impl Calls for Tree<'_> {
+    fn callees(&self, row: usize) -> Vec<usize> {
+        self.callees[row].clone()
+    }
+
+    fn weight(&self, row: usize) -> i64 {
+        self.tree.nodes[row].weight
+    }
+
+    fn name(&self, row: usize) -> String {
+        self.tree.nodes[row].name.clone()
+    }
+
+    fn text(&self, row: usize) -> String {
+        self.tree.nodes[row].text.clone()
+    }
+
+    fn growth(&self, row: usize) -> Option<f64> {
+        self.tree.nodes[row].growth
     }
 }
 
