@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    baseline, completions, demo, diff, doctor, export, lines, man, mark, report, run, runs, snapshot,
+    baseline, completions, demo, diff, doctor, export, import, lines, man, mark, pprof, report, run, runs, snapshot,
 };
 
 /// Finds memory problems in programs: record one, see which lines hold the memory, compare two runs.
@@ -37,6 +37,10 @@ pub(crate) enum Command {
     Lines(lines::Args),
     /// What grew between two runs, snapshots or files
     Diff(diff::Args),
+    /// The command line of `go tool pprof`, its answers, and what it lacks
+    Pprof(pprof::Args),
+    /// Make a run of a file from another tool
+    Import(import::Args),
     /// Write a run for other tools
     Export(export::Args),
     /// What is installed, what is missing and how to get it

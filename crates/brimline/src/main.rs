@@ -3,8 +3,11 @@
 mod cli;
 mod commands;
 mod exit_code;
+mod flame;
+mod imported;
 mod input;
 mod metric;
+mod page_server;
 mod quantity;
 mod refusal;
 mod report;

@@ -14,6 +14,7 @@ use brimline_analysis::filter::Filter;
 use brimline_analysis::sizes::SizeRow;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use crate::flame::Shape;
 use crate::input::Input;
 use crate::metric::Metric;
 use crate::view::RowKind;
@@ -71,8 +72,15 @@ pub(crate) trait Report: Sync {
 }
 
 /// All formats.
-pub(crate) static REPORTS: &[&dyn Report] =
-    &[&table::Table, &tree::Tree, &flame::Flame, &markdown::Markdown, &json::Json, &csv::Csv];
+pub(crate) static REPORTS: &[&dyn Report] = &[
+    &table::Table,
+    &tree::Tree,
+    &flame::Flame(Shape::Svg),
+    &flame::Flame(Shape::Html),
+    &markdown::Markdown,
+    &json::Json,
+    &csv::Csv,
+];
 
 /// A format chosen on the command line.
 #[derive(Clone, Copy)]

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::mem::offset_of;
 
 use brimline_recording::layout::{
-    COUNT_UNIT, DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MALLOC_LEAF, MMAP_LEAF, MODE_MALLOC,
+    COUNT_UNIT, DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MAGIC, MALLOC_LEAF, MMAP_LEAF, MODE_MALLOC,
     MODE_SAMPLED, Node, OTHER_CODE, Record, STATE_FINAL, STATE_RECORDING, STATE_STOPPED, THREAD_CODE, Table, VARIANCE,
 };
 
@@ -28,6 +28,11 @@ use crate::{FunctionId, LabelSetId, Precision, Profile, ProfileBuilder, StackId,
 
 /// Name of the frame that stands for allocations which no longer fitted the tracker's tables.
 pub const OTHER: &str = "<other>";
+
+/// Whether bytes start as a recording does.
+pub fn is_recording(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC)
+}
 
 /// The recordings of one run, one after the other merged into a profile.
 #[derive(Debug)]
