@@ -81,7 +81,7 @@ fn material(base: f64, sigma: f64, steps: f64, signal: Signal, regular: bool, by
     let (share, deviations) = match signal {
         Signal::Rss => (0.05, 10.0),
         _ if regular => (0.003, 2.5),
-        Signal::Heap | Signal::Reserved => (0.05, 3.0),
+        Signal::Heap | Signal::Reserved | Signal::Count => (0.05, 3.0),
         Signal::SiteAfterGc | Signal::HeapAfterGc => (0.035, 2.5),
     };
     let floor = if bytes { 64.0 * steps } else { 0.05 * steps };

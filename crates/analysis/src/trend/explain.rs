@@ -85,8 +85,17 @@ pub fn metric_meaning(metric: &str) -> Option<&'static str> {
         Signal::SiteAfterGc => {
             "bytes allocated at one place in the code and still reachable after a garbage collection"
         }
+        Signal::Reserved if ["peak", "max_", "high_water"].iter().any(|part| name.contains(part)) => {
+            "the highest value so far, which never falls"
+        }
         Signal::Reserved => "memory the runtime or allocator has taken from the system, used or not",
-        Signal::Heap if ["heap", "traced", "current", "alloc"].iter().any(|part| name.contains(part)) => {
+        _ if name.contains("fds") => "file descriptors the process has open: files, sockets, pipes",
+        _ if name.contains("threads") => "threads of the process",
+        _ if name.contains("goroutines") => "goroutines that have started and not ended",
+        Signal::Count => "things that exist at that moment, garbage not yet collected included",
+        Signal::Heap
+            if ["heap", "traced", "current", "alloc", "live", "used"].iter().any(|part| name.contains(part)) =>
+        {
             "bytes of objects in the heap at that moment, garbage not yet collected included"
         }
         Signal::Heap => return None,

@@ -23,11 +23,10 @@ pub struct JudgeOptions {
 
 /// Judges each series, then resident memory against the live heap (two channels), then sites among each other.
 pub fn judge(series: &[Series], options: &JudgeOptions) -> TrendReport {
-    let mut judged: Vec<Judged> = series
-        .iter()
-        .filter(|one| options.signal.unwrap_or_else(|| one.signal()) != Signal::Reserved)
-        .map(|one| judge_one(one, options))
-        .collect();
+    let is_evidence = |one: &Series| options.signal.unwrap_or_else(|| one.signal()) == Signal::Reserved;
+    let only_evidence = series.iter().all(is_evidence);
+    let mut judged: Vec<Judged> =
+        series.iter().filter(|one| only_evidence || !is_evidence(one)).map(|one| judge_one(one, options)).collect();
     weigh_sites(&mut judged);
     weigh_channels(&mut judged, series);
     for one in &mut judged {
@@ -37,18 +36,7 @@ pub fn judge(series: &[Series], options: &JudgeOptions) -> TrendReport {
         schema: "brimline.trend/1",
         series: series
             .iter()
-            .map(|one| SeriesReport {
-                metric: one.metric.clone(),
-                subject: one.subject.clone(),
-                unit: one.unit.name(),
-                signal: options.signal.unwrap_or_else(|| one.signal()).name(),
-                points: one
-                    .points
-                    .iter()
-                    .filter(|point| point.seconds.is_finite() && point.value.is_finite())
-                    .map(|point| (point.seconds, point.value))
-                    .collect(),
-            })
+            .map(|one| SeriesReport::of(one, options.signal.unwrap_or_else(|| one.signal())))
             .collect(),
         verdicts: judged.into_iter().map(|one| one.report).collect(),
     }
@@ -78,12 +66,13 @@ fn judge_one(series: &Series, options: &JudgeOptions) -> Judged {
         if signal == Signal::Rss {
             notes.push(RSS_CAVEAT.into());
             needs = Some("the live heap after a collection".into());
-        } else if found.signal == "heap" {
+        } else if signal == Signal::Heap && series.unit != Unit::Count {
             needs = Some("the heap after a forced collection".into());
         }
     }
     let level = median(&line.y[line.y.len() - (line.y.len() / 8).max(1).min(line.y.len())..]);
-    let seconds_to_limit = match (found.verdict.is_leak(), options.limit, slope.per_second) {
+    let limit = options.limit.filter(|_| series.unit == Unit::Bytes && signal != Signal::SiteAfterGc);
+    let seconds_to_limit = match (found.verdict.is_leak(), limit, slope.per_second) {
         (true, Some(limit), Some(rate)) if rate > 0.0 && limit > level => Some((limit - level) / rate),
         (true, Some(limit), _) if level >= limit => Some(0.0),
         _ => None,
@@ -99,10 +88,15 @@ fn judge_one(series: &Series, options: &JudgeOptions) -> Judged {
             verdict: found.verdict,
             signal: found.signal,
             slope,
+            since: found.slope.and_then(|_| {
+                let first = line.x.partition_point(|at| *at < found.tail_start);
+                line.points.get(first).map(|point| point.seconds)
+            }),
+            growth: (!line.y.is_empty()).then(|| level - median(&line.y[..(line.y.len() / 8).max(1)])),
             confidence: confidence(&found),
             plateau: found.plateau,
             time_constant: found.time_constant,
-            limit: options.limit,
+            limit,
             seconds_to_limit,
             needs,
             growth_share: None,
@@ -118,7 +112,7 @@ fn confidence(found: &Assessment) -> f64 {
     let cap = match found.signal {
         "site_after_gc" => 0.99,
         "heap_after_gc" => 0.97,
-        "heap_envelope" => 0.85,
+        "heap_envelope" | "count" => 0.85,
         "rss" => 0.6,
         _ => 0.7,
     };
