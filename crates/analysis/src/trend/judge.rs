@@ -5,10 +5,11 @@ use brimline_profile::series::{Series, Signal, TimeBase, Unit};
 use super::assess::{Assessment, assess};
 use super::explain::{RSS_CAVEAT, amount, explain};
 use super::report::{SeriesReport, SlopeReport, TrendReport, VerdictReport};
+use super::shape::Curves;
+use super::statistics::autoregression::autoregressive_line;
 use super::statistics::false_discovery::benjamini_yekutieli;
 use super::statistics::mann_kendall::hamed_rao;
 use super::statistics::order::median;
-use super::statistics::prais_winsten::prais_winsten;
 use super::timeline::{Axis, Timeline, condense, timeline};
 use super::verdict::Verdict;
 
@@ -24,9 +25,13 @@ pub struct JudgeOptions {
 /// Judges each series, then resident memory against the live heap (two channels), then sites among each other.
 pub fn judge(series: &[Series], options: &JudgeOptions) -> TrendReport {
     let is_evidence = |one: &Series| options.signal.unwrap_or_else(|| one.signal()) == Signal::Reserved;
+    let mut curves = Curves::default();
     let only_evidence = series.iter().all(is_evidence);
-    let mut judged: Vec<Judged> =
-        series.iter().filter(|one| only_evidence || !is_evidence(one)).map(|one| judge_one(one, options)).collect();
+    let mut judged: Vec<Judged> = series
+        .iter()
+        .filter(|one| only_evidence || !is_evidence(one))
+        .map(|one| judge_one(one, options, &mut curves))
+        .collect();
     weigh_sites(&mut judged);
     weigh_channels(&mut judged, series);
     for one in &mut judged {
@@ -47,13 +52,15 @@ struct Judged {
     unit: Unit,
     signal: Signal,
     gain: f64,
+    /// Highest minus lowest value.
+    range: f64,
     p_growth: f64,
 }
 
-fn judge_one(series: &Series, options: &JudgeOptions) -> Judged {
+fn judge_one(series: &Series, options: &JudgeOptions, curves: &mut Curves) -> Judged {
     let signal = options.signal.unwrap_or_else(|| series.signal());
     let line = timeline(series);
-    let found = assess(&line.x, &line.y, signal, series.unit == Unit::Bytes);
+    let found = assess(&line.x, &line.y, signal, series.unit == Unit::Bytes, curves);
     let slope = slopes(&line, &found, series.time);
     let length = line.x.last().zip(line.x.first()).map_or(0.0, |(last, first)| last - first);
     let gain = found.slope.map_or(0.0, |slope| slope.slope * length);
@@ -81,7 +88,9 @@ fn judge_one(series: &Series, options: &JudgeOptions) -> Judged {
         unit: series.unit,
         signal,
         gain,
-        p_growth: found.slope.map_or(1.0, |slope| slope.p_growth()),
+        range: line.y.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+            - line.y.iter().copied().fold(f64::INFINITY, f64::min),
+        p_growth: found.slope.map_or(1.0, |slope| slope.p_growth),
         report: VerdictReport {
             metric: series.metric.clone(),
             subject: series.subject.clone(),
@@ -130,7 +139,7 @@ fn slopes(line: &Timeline, found: &Assessment, time: TimeBase) -> SlopeReport {
     let from = line.x.partition_point(|at| *at < found.tail_start);
     let along = |get: &dyn Fn(usize) -> Option<f64>| {
         let x: Option<Vec<f64>> = (from..line.y.len()).map(get).collect();
-        prais_winsten(&x?, &line.y[from..]).map(|estimate| estimate.slope)
+        autoregressive_line(&x?, &line.y[from..]).map(|estimate| estimate.slope)
     };
     let points = &line.points;
     let (mut second, mut request, mut iteration) = (None, None, None);
@@ -168,6 +177,10 @@ fn weigh_sites(judged: &mut [Judged]) {
     if sites.len() < 2 {
         return;
     }
+    // Sites that hardly change cannot be discoveries and are not counted among the tests: filtering by range, which
+    // under "no growth" says nothing about the test, keeps the rate (Bourgon, Gentleman and Huber, PNAS 107, 2010).
+    let widest = sites.iter().map(|&at| judged[at].range).fold(0.0, f64::max);
+    let sites: Vec<usize> = sites.into_iter().filter(|&at| judged[at].range >= (1e-3 * widest).max(1024.0)).collect();
     let p_values: Vec<f64> = sites.iter().map(|&at| judged[at].p_growth).collect();
     let total: f64 = sites.iter().map(|&at| judged[at].gain.max(0.0)).sum();
     for (&at, p) in sites.iter().zip(benjamini_yekutieli(&p_values)) {
