@@ -58,10 +58,8 @@ fn recorded(folder: &str, split: &str, metric: &str, signal: Signal) {
         let options = SeriesOptions { value: Some(metric.into()), unit: Some("bytes".into()) };
         let series = series_csv::decode(text.as_bytes(), &options).unwrap().series;
         let judged = &judge(&series, &JudgeOptions { signal: Some(signal), limit: None }).verdicts[0];
-        if signal == Signal::Rss {
-            if !is_leak(truth) || shows(&series[0]) {
-                eligible.push((truth.to_owned(), "recorded", judged.verdict));
-            }
+        if signal == Signal::Rss && (!is_leak(truth) || shows(&series[0])) {
+            eligible.push((truth.to_owned(), "recorded", judged.verdict));
         }
         if is_leak(truth) != judged.verdict.is_leak() || judged.verdict.name() != truth {
             println!("  {metric} {}: {truth} -> {}", path.file_stem().unwrap().display(), judged.verdict.name());

@@ -27,6 +27,10 @@ use crate::view::{FilterArgs, RowKind};
 const LARGEST_FILE: u64 = 1 << 30;
 /// A snapshot larger than this is refused.
 const LARGEST_RECORDING: u64 = 4 << 30;
+/// Live bytes of a process at the snapshots.
+const LIVE: &str = "live_after_gc";
+/// Live bytes of a site at the snapshots.
+const SITE: &str = "site_live_after_gc";
 
 /// Which runs and files, and what their values are.
 #[derive(clap::Args, Clone, Debug)]
@@ -282,7 +286,8 @@ fn process_series(
             },
         );
     }
-    // Helpers that lived for a moment say nothing.
+    // What stayed at nothing (swap, mostly) says nothing, nor do helpers that lived for a moment.
+    found.retain(|series| series.points.iter().any(|point| point.value != 0.0));
     let longest = found.iter().map(|series| series.points.len()).max().unwrap_or(0);
     found.retain(|series| series.points.len() * 10 >= longest.min(120));
     Ok(found)
@@ -330,7 +335,8 @@ fn add_snapshots(
     let mut rows: HashMap<String, Vec<(usize, f64)>> = HashMap::new();
     let mut times = Vec::new();
     let mut collected = true;
-    for snapshot in &record.snapshots {
+    let wanted = args.value.as_deref().is_none_or(|metric| [LIVE, SITE].contains(&metric));
+    for snapshot in record.snapshots.iter().filter(|_| wanted) {
         let seconds = snapshot.at.seconds_since(record.start);
         let mut recordings = Recordings::default();
         let mut read = 0;
@@ -352,7 +358,10 @@ fn add_snapshots(
         for process in &recorded.processes {
             heaps.entry(process.pid).or_default().push(Point::new(seconds, process.live_bytes as f64));
         }
-        for row in aggregate(&recorded.profile, query).rows {
+        // The many sites are summed only where they are asked for.
+        let rows_wanted = args.value.as_deref().is_none_or(|metric| metric == SITE);
+        let table = rows_wanted.then(|| aggregate(&recorded.profile, query).rows);
+        for row in table.unwrap_or_default() {
             let site = Site::of(&recorded.profile, &places, &row.place);
             let label = site.label();
             rows.entry(label.clone()).or_default().push((times.len(), row.values[value::LIVE_BYTES] as f64));
@@ -360,7 +369,7 @@ fn add_snapshots(
         }
         times.push(seconds);
     }
-    input.snapshots = Some(times.len());
+    input.snapshots = Some(if wanted { times.len() } else { record.snapshots.len() });
     let (heap, site) = if collected {
         (Signal::HeapAfterGc, Signal::SiteAfterGc)
     } else {
@@ -369,13 +378,7 @@ fn add_snapshots(
     };
     for (pid, points) in heaps {
         let subject = names.get(&pid).cloned().unwrap_or_default();
-        input.series.push(Series {
-            metric: "live_after_gc".into(),
-            subject,
-            signal: Some(heap),
-            points,
-            ..Series::default()
-        });
+        input.series.push(Series { metric: LIVE.into(), subject, signal: Some(heap), points, ..Series::default() });
     }
     let mut labels: Vec<(String, Vec<(usize, f64)>)> = rows.into_iter().collect();
     labels.sort_by(|a, b| a.0.cmp(&b.0));
@@ -385,7 +388,7 @@ fn add_snapshots(
             points[at].value += bytes;
         }
         input.series.push(Series {
-            metric: "site_live_after_gc".into(),
+            metric: SITE.into(),
             subject: label,
             signal: Some(site),
             points,

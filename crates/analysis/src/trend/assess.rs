@@ -36,6 +36,8 @@ pub(crate) struct Assessment {
     pub time_constant: Option<f64>,
     /// Steps of the axis that would settle an undecided case.
     pub more: Option<f64>,
+    /// Undecided between a container that fills slowly and a leak: what it can hold would settle it too.
+    pub filling: bool,
 }
 
 /// Fewest points that are judged.
@@ -151,6 +153,7 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
         plateau: None,
         time_constant: None,
         more: None,
+        filling: false,
     };
 
     let smooth = running_median(&cy, 2);
@@ -220,7 +223,12 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
             found.strength = delta / (slope.slope * length).abs().max(f64::MIN_POSITIVE);
             return found;
         }
-        return Assessment { slope: Some(slope), time_constant: found.time_constant, ..undecided(rung, x, length) };
+        return Assessment {
+            slope: Some(slope),
+            time_constant: found.time_constant,
+            filling: slope.slope > 0.0,
+            ..undecided(rung, x, length)
+        };
     }
     found.time_constant = None;
     let widest = low.abs().max(high.abs()) * length;
@@ -306,5 +314,6 @@ fn undecided(rung: &'static str, x: &[f64], more: f64) -> Assessment {
         plateau: None,
         time_constant: None,
         more: Some(more),
+        filling: false,
     }
 }

@@ -31,7 +31,8 @@ pub(crate) fn explain(report: &VerdictReport, unit: Unit) -> String {
         }
         Verdict::LinearLeak => {
             format!(
-                "`{metric}` grows by about {rate} per {per} and shows no end. Something is kept on every {per} and never let go."
+                "`{metric}` grows by about {rate} per {per} and shows no end. Something is kept {} and never let go.",
+                if per == "second" { "as the program goes on".to_owned() } else { format!("on every {per}") }
             )
         }
         Verdict::StepwiseGrowth => {

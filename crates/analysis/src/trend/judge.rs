@@ -65,7 +65,10 @@ fn judge_one(series: &Series, options: &JudgeOptions, curves: &mut Curves) -> Ju
     let length = line.x.last().zip(line.x.first()).map_or(0.0, |(last, first)| last - first);
     let gain = found.slope.map_or(0.0, |slope| slope.slope * length);
     let mut notes = line.notes.clone();
-    let mut needs = found.more.map(|more| format!("{} more {}s", round_up(more), line.axis.name()));
+    let mut needs = found.more.map(|more| {
+        let keys = if found.filling { ", or how many distinct keys the growing container can get" } else { "" };
+        format!("{} more {}s{keys}", round_up(more), line.axis.name())
+    });
     if found.verdict.is_leak() {
         let (_, condensed) = condense(&line.x, &line.y, if signal == Signal::SiteAfterGc { 50 } else { 300 });
         let trend = hamed_rao(&condensed);

@@ -209,9 +209,7 @@ impl Whitened {
         for row in 0..k {
             for at in 0..=row {
                 let mut sum = dot(column(row), column(at)) / (scales[row] * scales[at]);
-                for inner in 0..at {
-                    sum -= lower[row][inner] * lower[at][inner];
-                }
+                sum -= (0..at).map(|inner| lower[row][inner] * lower[at][inner]).sum::<f64>();
                 if row == at {
                     if sum < 1e-10 {
                         return None;
@@ -222,17 +220,13 @@ impl Whitened {
                 }
             }
             let mut sum = dot(column(row), &self.y) / scales[row];
-            for inner in 0..row {
-                sum -= lower[row][inner] * right[inner];
-            }
+            sum -= (0..row).map(|inner| lower[row][inner] * right[inner]).sum::<f64>();
             right[row] = sum / lower[row][row];
         }
         let mut coefficients = [0.0; 3];
         for row in (0..k).rev() {
             let mut sum = right[row];
-            for later in row + 1..k {
-                sum -= lower[later][row] * coefficients[later];
-            }
+            sum -= (row + 1..k).map(|later| lower[later][row] * coefficients[later]).sum::<f64>();
             coefficients[row] = sum / lower[row][row];
         }
         for (coefficient, scale) in coefficients.iter_mut().zip(scales) {

@@ -125,14 +125,25 @@ fn write_sites(view: &TrendView<'_>, sites: &[&VerdictReport], out: &mut dyn Wri
 /// The answer for each process in words, then what to do next.
 fn write_meaning(view: &TrendView<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
     let (bold, reset) = if wants_colour() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+    let largest = view
+        .split()
+        .1
+        .into_iter()
+        .filter(|site| site.verdict.is_leak())
+        .filter_map(|site| Some((site.growth_share?, site)))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
     for row in view.report.headlines() {
         let subject = if row.subject.is_empty() { String::new() } else { format!(" ({})", plain(&row.subject)) };
         writeln!(out, "\n{bold}{}{subject}{reset}: {}", words(row), plain(&row.explanation))?;
+        if let Some((share, site)) = largest.filter(|_| row.verdict.is_leak() && row.signal != "count") {
+            writeln!(out, "  {:.0} % of the growth is allocated at {}", share * 100.0, plain(&site.subject))?;
+        }
         if let (Some(seconds), Some(limit)) = (row.seconds_to_limit, row.limit) {
             let limit = amount(limit, brimline_profile::series::Unit::Bytes);
             writeln!(out, "  at this rate the limit of {limit} is reached in {}", duration(seconds))?;
         }
-        for note in &row.notes {
+        let technical = |note: &&String| note.starts_with("supporting:") && !view.explain;
+        for note in row.notes.iter().filter(|note| !technical(note)) {
             writeln!(out, "  {}", plain(note))?;
         }
         if let Some(needs) = &row.needs {
