@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    baseline, completions, demo, diff, doctor, export, import, lines, man, mark, pprof, report, run, runs, snapshot,
+    baseline, compare_trends, completions, demo, diff, doctor, export, import, lines, man, mark, pprof, report, run,
+    runs, snapshot, trend,
 };
 
 /// Finds memory problems in programs: record one, see which lines hold the memory, compare two runs.
@@ -41,6 +42,10 @@ pub(crate) enum Command {
     Pprof(pprof::Args),
     /// Make a run of a file from another tool
     Import(import::Args),
+    /// Is it a leak, or does it settle? Verdicts on a run's or a file's series
+    Trend(trend::Args),
+    /// Did a change alter the slope?
+    CompareTrends(compare_trends::Args),
     /// Write a run for other tools
     Export(export::Args),
     /// What is installed, what is missing and how to get it

@@ -17,6 +17,7 @@ mod stores;
 mod summary;
 mod terminal;
 mod tracker_library;
+mod trend_input;
 mod view;
 
 use std::io::Write;

@@ -9,6 +9,7 @@ use brimline_analysis::places::Places;
 use brimline_profile::Profile;
 use serde_json::{Value, json};
 
+use crate::commands::compare_trends;
 use crate::exit_code::ExitCode;
 use crate::input::{self, Input, SelectArgs};
 use crate::metric::{Metric, require};
@@ -16,6 +17,7 @@ use crate::quantity::{bytes, count, delta_bytes, delta_count};
 use crate::refusal::usage;
 use crate::site::{FrameTexts, Site};
 use crate::terminal::{JsonGuard, clip, plain, wants_colour};
+use crate::trend_input::is_series_file;
 use crate::view::{FilterArgs, RowKind};
 
 const DEFAULT_TOP: usize = 20;
@@ -25,7 +27,8 @@ const DEFAULT_TOP: usize = 20;
 #[command(after_help = "Examples:
   brimline diff latest~1 latest                what holds more than in the run before
   brimline diff web@warm web@end               two snapshots of one run
-  brimline diff before after --by file --top 15")]
+  brimline diff before after --by file --top 15
+  brimline diff old.csv new.csv                the slopes of two measured series, as compare-trends")]
 pub(crate) struct Args {
     /// The earlier run, snapshot or file.
     pub(crate) before: String,
@@ -72,6 +75,9 @@ struct Difference<'a> {
 
 /// Carries the command out.
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
+    if is_series_file(&args.before) && is_series_file(&args.after) {
+        return compare_trends::execute(&compare_trends::Args::of_diff(args));
+    }
     let Some(by) = args.by.aggregation() else {
         return Err(usage("expected rows that both sides have, found --by size", "compare by line, file or module"));
     };

@@ -1,6 +1,7 @@
 //! One file per command: its arguments, and what it does.
 
 pub(crate) mod baseline;
+pub(crate) mod compare_trends;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod diff;
@@ -15,6 +16,7 @@ pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod snapshot;
+pub(crate) mod trend;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -40,6 +42,8 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Diff(args) => diff::execute(&args),
         Command::Pprof(args) => Ok(pprof::execute(&args)),
         Command::Import(args) => import::execute(&args),
+        Command::Trend(args) => trend::execute(&args),
+        Command::CompareTrends(args) => compare_trends::execute(&args),
         Command::Export(args) => export::execute(&args),
         Command::Doctor(args) => doctor::execute(&args),
         Command::Completions(args) => completions::execute(&args),

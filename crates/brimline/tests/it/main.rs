@@ -18,4 +18,5 @@ mod refusals;
 mod session;
 mod snapshots;
 mod tracemalloc;
+mod trend;
 mod truth;
