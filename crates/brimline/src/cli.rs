@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    baseline, completions, demo, diff, doctor, export, lines, man, mark, report, run, runs, snapshot,
+    baseline, completions, demo, diff, doctor, export, heap, lines, man, mark, report, run, runs, snapshot,
 };
 
 /// Finds memory problems in programs: record one, see which lines hold the memory, compare two runs.
@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Lines(lines::Args),
     /// What grew between two runs, snapshots or files
     Diff(diff::Args),
+    /// Who holds memory in a heap snapshot
+    Heap(heap::Args),
     /// Write a run for other tools
     Export(export::Args),
     /// What is installed, what is missing and how to get it

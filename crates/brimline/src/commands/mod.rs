@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod export;
+pub(crate) mod heap;
 pub(crate) mod lines;
 pub(crate) mod man;
 pub(crate) mod mark;
@@ -36,6 +37,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Report(args) => report::execute(&args),
         Command::Lines(args) => lines::execute(&args),
         Command::Diff(args) => diff::execute(&args),
+        Command::Heap(args) => heap::execute(&args),
         Command::Export(args) => export::execute(&args),
         Command::Doctor(args) => doctor::execute(&args),
         Command::Completions(args) => completions::execute(&args),

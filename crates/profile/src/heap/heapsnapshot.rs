@@ -397,6 +397,8 @@ fn node_sink<'a>(layout: &'a Layout, builder: &'a mut HeapGraphBuilder) -> impl 
 fn edge_sink<'a>(layout: &'a Layout, builder: &'a mut HeapGraphBuilder) -> impl FnMut(u64) -> bool + 'a {
     let fields = &layout.edge_fields[..];
     let width = layout.node_fields.len() as u64;
+    // Division by multiplication, exact for positions below 2^40 and the few fields that a node has.
+    let reciprocal = u128::from(u64::MAX / width + 1);
     let (mut kind, mut name, mut to, mut at) = (EdgeKind::Other, 0, 0, 0);
     move |value| {
         match fields[at] {
@@ -404,7 +406,11 @@ fn edge_sink<'a>(layout: &'a Layout, builder: &'a mut HeapGraphBuilder) -> impl 
                 kind = layout.edge_kinds.get(value as usize).copied().unwrap_or(EdgeKind::Other);
             }
             EdgeField::Name => name = narrow(value),
-            EdgeField::To => to = if value % width == 0 { narrow(value / width) } else { u32::MAX },
+            EdgeField::To => {
+                let node =
+                    if value < 1 << 40 { ((u128::from(value) * reciprocal) >> 64) as u64 } else { value / width };
+                to = if node * width == value { narrow(node) } else { u32::MAX };
+            }
             EdgeField::Unknown => {}
         }
         at += 1;
