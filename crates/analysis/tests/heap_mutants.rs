@@ -61,11 +61,13 @@ fn ask_all(bytes: &[u8]) -> bool {
     tiles(&heap, NodeId(0), layout);
     let mut sink = Vec::new();
     listing::write_nodes(&heap, &mut sink).unwrap();
-    // What was read can be stored, and read again as the same.
-    sink.clear();
-    heap.store(&mut sink).unwrap();
-    let stored = Heap::load(&mut &sink[..], sink.len() as u64).unwrap();
-    assert_eq!(stored.total_size(), heap.total_size());
+    // What was read can be stored, and read again as the same; that is slow beside the rest, so not each time.
+    if bytes.len().is_multiple_of(8) {
+        sink.clear();
+        heap.store(&mut sink).unwrap();
+        let stored = Heap::load(&mut &sink[..], sink.len() as u64).unwrap();
+        assert_eq!(stored.total_size(), heap.total_size());
+    }
     sink.clear();
     // Sections in another order, or none: a refusal is an answer.
     let _ = redact::redact(heap.graph(), &mut &bytes[..], &mut sink);

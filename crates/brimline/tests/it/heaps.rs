@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::session::{Ended, Session};
+use crate::session::{Ended, Session, ended};
 
 /// A program with every shape that is named; `PREFIX-1` and `PREFIX-2` are snapshots of one process.
 const PROGRAM: &str = include_str!("heap/service.cjs");
@@ -29,7 +29,7 @@ fn record(session: &Session, node: &Path, script: &Path, prefix: &str) -> [PathB
 fn heap(session: &Session, arguments: &[&str]) -> Ended {
     let mut command = session.brimline(["heap"]);
     command.args(arguments).env("XDG_CACHE_HOME", session.work().join("cache"));
-    session.finish(command)
+    ended(&mut command)
 }
 
 fn json(ended: &Ended) -> Value {
@@ -56,7 +56,7 @@ fn names_leaks_in_source_terms() {
     };
     for (shape, label, function, count) in [
         ("listener_accumulation", "EventEmitter 'update'", "onEvent", 600),
-        ("listener_accumulation", "AbortSignal 'abort'", "onAbort", 600),
+        ("listener_accumulation", "EventTarget 'abort'", "onAbort", 600),
         ("pending_timers", "onTimeout", "onTimeout", 600),
         ("pending_promises", "onDone", "onDone", 600),
         ("map_growth", "Map", "", 600),
@@ -92,7 +92,10 @@ fn names_leaks_in_source_terms() {
     let across = json(&heap(&session, &["diff", other.to_str().unwrap(), after, "--json"]).expect_code(0));
     assert_eq!(across["by"], "path");
     let row = rows(&across, "rows").iter().find(|row| row["class"] == "Session").unwrap();
-    assert_eq!((row["delta_count"].as_i64(), row["path"].as_str()), (Some(300), Some("global.state.sessions → Map entry")));
+    assert_eq!(
+        (row["delta_count"].as_i64(), row["path"].as_str()),
+        (Some(300), Some("global.state.sessions → Map entry"))
+    );
     let paths = heap(&session, &["paths", "Session", after]).expect_code(0);
     assert!(paths.stdout.contains("global.state.sessions → Map entry"), "{}", paths.stdout);
     questions_agree(&session, after);
@@ -116,7 +119,7 @@ fn questions_agree(session: &Session, file: &str) {
     let native = nodes.stdout.lines().next().unwrap().split('\t').nth(2).unwrap().to_owned();
     assert_eq!(root["tree"]["retained_bytes"].to_string(), native);
     let strings = json(&heap(session, &["strings", file, "--json"]).expect_code(0));
-    assert!(rows(&strings, "rows").iter().any(|row| row["text"] == "twice told" && row["count"] == 600));
+    assert!(rows(&strings, "rows").iter().any(|row| row["text"] == "twice told" && row["count"].as_u64() >= Some(600)));
     for format in ["html", "svg"] {
         let page = heap(session, &["treemap", file, "--format", format]).expect_code(0).stdout;
         assert!(page.contains("<svg ") && page.contains("Session") && !page.contains("<script>alert"), "{format}");
@@ -213,7 +216,10 @@ fn applies_source_maps() {
     let map = format!(
         "{{\"version\":3,\"sources\":[\"src/listen.ts\"],\"names\":[\"onUpdate\"],\"mappings\":\"{mappings}\"}}"
     );
-    for (kind, comment) in [("beside", "bundle.js.map".to_owned()), ("inline", format!("data:application/json,{}", map.replace('"', "%22")))] {
+    for (kind, comment) in [
+        ("beside", "bundle.js.map".to_owned()),
+        ("inline", format!("data:application/json,{}", map.replace('"', "%22"))),
+    ] {
         let script = session.write("bundle.js", &format!("{generated}\n//# sourceMappingURL={comment}\n"));
         session.write("bundle.js.map", if kind == "beside" { &map } else { "" });
         let file = session.work().join(format!("{kind}.heapsnapshot"));
@@ -233,9 +239,9 @@ fn report_and_diff_take_snapshots() {
     session.write("mod.cjs", "");
     let [before, after] = record(&session, &node, &script, "heap");
     let (before, after) = (before.to_str().unwrap(), after.to_str().unwrap());
-    let report = session.finish(session.brimline(["report", after, "--json"])).expect_code(0);
+    let report = ended(&mut session.brimline(["report", after, "--json"])).expect_code(0);
     assert_eq!(json(&report)["schema"], "brimline.heap.top/1");
-    let diff = session.finish(session.brimline(["diff", before, after])).expect_code(0);
+    let diff = ended(&mut session.brimline(["diff", before, after])).expect_code(0);
     assert!(diff.stdout.contains("matched by object id"), "{}", diff.stdout);
-    session.finish(session.brimline(["report", after, "--format", "flame"])).expect_code(2);
+    ended(&mut session.brimline(["report", after, "--format", "flame"])).expect_code(2);
 }

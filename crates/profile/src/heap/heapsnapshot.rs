@@ -13,6 +13,9 @@ use super::{EdgeKind, StringPool, TraceFunction, TraceNode, Traces};
 use serde_json::Value;
 use std::io::{BufRead, Read};
 
+/// A larger object is a damaged number; with this limit sums stay within 64 bits.
+const LARGEST_OBJECT: u64 = 1 << 40;
+
 /// Why bytes are no heap snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
@@ -254,7 +257,7 @@ impl State {
         self.builder = HeapGraphBuilder::new(node_kinds, layout.node_fields.contains(&NodeField::Detachedness));
         // Untouched room costs nothing; a header that lies costs no more than this.
         self.builder.reserve(layout.node_count.min(1 << 26) as usize, layout.edge_count.min(1 << 28) as usize);
-        self.builder.set_extra_native_bytes(header["extra_native_bytes"].as_u64().unwrap_or(0));
+        self.builder.set_extra_native_bytes(header["extra_native_bytes"].as_u64().unwrap_or(0).min(LARGEST_OBJECT));
         self.layout = Some(layout);
         Ok(())
     }
@@ -379,7 +382,7 @@ fn node_sink<'a>(layout: &'a Layout, builder: &'a mut HeapGraphBuilder) -> impl 
             NodeField::Kind => row.kind = u8::try_from(value).unwrap_or(u8::MAX),
             NodeField::Name => row.name = narrow(value),
             NodeField::Id => row.id = value,
-            NodeField::SelfSize => row.self_size = value,
+            NodeField::SelfSize => row.self_size = value.min(LARGEST_OBJECT),
             NodeField::EdgeCount => row.edge_count = narrow(value),
             NodeField::Trace => row.trace = narrow(value),
             NodeField::Detachedness => row.detachedness = value.min(3) as u8,

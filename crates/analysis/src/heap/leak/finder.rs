@@ -36,7 +36,7 @@ impl Finder<'_> {
         let graph = self.graph;
         match (graph.kind(node), graph.name(node)) {
             (_, "system / Context") => self.context(node, least),
-            (NodeKind::Object, name) if name.starts_with("system / ") => {}
+            (NodeKind::Object, name) if name.starts_with("system / ") || is_global(name) => {}
             (NodeKind::Object, "Map" | "WeakMap") => self.table(node, Shape::MapGrowth, least),
             (NodeKind::Object, "Set" | "WeakSet") => self.table(node, Shape::SetGrowth, least),
             (NodeKind::Object, "Timeout" | "Immediate") => self.timer(node),
@@ -62,7 +62,8 @@ impl Finder<'_> {
                 let label = path::describe(self.heap, self.scripts, near, Detail::Shape);
                 self.group(Shape::OffHeapBuffers, node, label, None, bytes);
             }
-            (NodeKind::Native, _) if self.heap.detachedness(node) == 2 => {
+            // Node's own native objects carry that mark too, without a document to leave.
+            (NodeKind::Native, name) if self.heap.detachedness(node) == 2 && !name.starts_with("Node /") => {
                 let class = self.heap.class_name(self.heap.class(node)).to_owned();
                 self.group(Shape::DetachedDocument, node, class, None, self.heap.self_size(node));
             }
@@ -237,6 +238,11 @@ impl Finder<'_> {
         let base = holder(Shape::ClosureVariable, node, label, 1);
         self.found.push(Holder { bytes, function, function_count, place, ..base });
     }
+}
+
+/// The program's global object has hundreds of properties from the start.
+fn is_global(name: &str) -> bool {
+    name == "global" || name.starts_with("global ") || name == "Window" || name.starts_with("Window ")
 }
 
 fn holder(shape: Shape, owner: NodeId, label: String, count: u64) -> Holder {

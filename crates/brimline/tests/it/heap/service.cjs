@@ -4,7 +4,7 @@
 const v8 = require('node:v8');
 const { EventEmitter } = require('node:events');
 class Session {
-  constructor(i) { this.id = i; this.user = { name: 'user-' + i, text: JSON.parse('"twice told"') }; }
+  constructor(i) { this.id = i; this.user = { name: 'user-' + i, text: Buffer.from('twice told').toString() }; }
 }
 const state = {
   sessions: new Map(), seen: new Set(), bus: new EventEmitter(), abort: new AbortController(), rows: [], dict: {},
@@ -34,7 +34,7 @@ function grow(from, to) {
     state.sessions.set('session-' + i, new Session(i));
     state.seen.add({ i });
     state.rows.push({ i, text: 'row ' + i });
-    state.dict['key ' + i] = i;
+    state.dict['key ' + i] = { i };
     listen(i);
     wait(i);
     if (i % 10 === 0) {
