@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    baseline, compare_trends, completions, demo, diff, doctor, export, import, lines, man, mark, pprof, report, run,
-    runs, snapshot, trend,
+    baseline, compare_trends, completions, demo, diff, doctor, export, heap, import, lines, man, mark, pprof, report,
+    run, runs, snapshot, trend,
 };
 
 /// Finds memory problems in programs: record one, see which lines hold the memory, compare two runs.
@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Trend(trend::Args),
     /// Did a change alter the slope?
     CompareTrends(compare_trends::Args),
+    /// Who holds memory in a heap snapshot
+    Heap(heap::Args),
     /// Write a run for other tools
     Export(export::Args),
     /// What is installed, what is missing and how to get it

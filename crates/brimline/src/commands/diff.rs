@@ -9,6 +9,7 @@ use brimline_analysis::places::Places;
 use brimline_profile::Profile;
 use serde_json::{Value, json};
 
+use super::heap::{self, OpenArgs};
 use crate::commands::compare_trends;
 use crate::exit_code::ExitCode;
 use crate::input::{self, Input, SelectArgs};
@@ -77,6 +78,13 @@ struct Difference<'a> {
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     if is_series_file(&args.before) && is_series_file(&args.after) {
         return compare_trends::execute(&compare_trends::Args::of_diff(args));
+    }
+    let store = args.select.store.as_deref();
+    let is_heap = [&args.before, &args.after].map(|run| heap::names_snapshot(Some(run), store));
+    if is_heap == [true, true] {
+        let open = OpenArgs { store: args.select.store.clone(), ..OpenArgs::default() };
+        let options = (args.all, args.top, args.json);
+        return heap::diff_between(&args.before, &args.after, options, open, args.output.clone());
     }
     let Some(by) = args.by.aggregation() else {
         return Err(usage("expected rows that both sides have, found --by size", "compare by line, file or module"));

@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod export;
+pub(crate) mod heap;
 pub(crate) mod import;
 pub(crate) mod lines;
 pub(crate) mod man;
@@ -44,6 +45,7 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Import(args) => import::execute(&args),
         Command::Trend(args) => trend::execute(&args),
         Command::CompareTrends(args) => compare_trends::execute(&args),
+        Command::Heap(args) => heap::execute(&args),
         Command::Export(args) => export::execute(&args),
         Command::Doctor(args) => doctor::execute(&args),
         Command::Completions(args) => completions::execute(&args),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use brimline_analysis::aggregate::{Attribution, By, Query, aggregate};
 use brimline_analysis::sizes::by_size;
 
+use super::heap::{self, OpenArgs};
 use crate::exit_code::ExitCode;
 use crate::input::{self, Input, SelectArgs};
 use crate::metric::{Metric, require};
@@ -64,6 +65,16 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         None if args.budget.is_some() => "markdown",
         None => "table",
     };
+    if heap::names_snapshot(args.run.as_deref(), args.select.store.as_deref()) {
+        if !matches!(name, "table" | "json") {
+            return Err(usage(
+                format!("expected table or json for a heap snapshot, found format `{name}`"),
+                "`brimline heap treemap FILE -o heap.html` makes a picture of it",
+            ));
+        }
+        let open = OpenArgs { store: args.select.store.clone(), ..OpenArgs::default() };
+        return heap::report(args.run.as_deref(), args.top, name == "json", open, args.output.clone());
+    }
     let format = find(name).ok_or_else(|| usage(format!("unknown format `{name}`"), "see `brimline report --help`"))?;
     let (input, warnings) = input::load(args.run.as_deref(), &args.select)?;
     super::warn(&warnings);

@@ -6,6 +6,7 @@ mod json;
 mod markdown;
 mod table;
 mod tree;
+pub(crate) mod treemap;
 pub(crate) mod trend;
 
 use std::io::Write;

@@ -6,6 +6,7 @@ mod answer;
 mod counting;
 mod damage;
 mod disk;
+mod heaps;
 mod identity;
 mod kills;
 mod modes;
