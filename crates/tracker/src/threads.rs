@@ -1,7 +1,7 @@
 //! Threads come and go: the first allocation of a thread gives it a shard, its end frees the shard for the next one.
 
 use core::ptr;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use brimline_recording::layout::Table;
 
@@ -25,6 +25,7 @@ impl Threads {
 }
 
 static THREADS: Lock<Threads> = Lock::new(Threads { all: Array::new(), idle: Array::new() });
+static FORKING: AtomicBool = AtomicBool::new(false);
 static KEY: AtomicU32 = AtomicU32::new(u32::MAX);
 
 /// Asks to be told when a thread ends; once, at start.
@@ -108,6 +109,25 @@ pub(crate) fn retire() {
     });
 }
 
+/// Uncounts a block that a thread frees after it has left: the C library gives thread-local storage back last. A shard
+/// that waits for its next thread takes it.
+#[cold]
+pub(crate) fn remove_late(address: usize) {
+    if FORKING.load(Ordering::Relaxed) {
+        // Another fork handler's free, on the thread that holds the lock.
+        return;
+    }
+    THREADS.with(|threads| {
+        if let Some(&shard) = threads.idle.as_slice().last() {
+            // SAFETY: nobody uses an idle shard, and it leaves the list under this lock only.
+            unsafe {
+                (*shard).remove_block(address);
+                (*shard).flush();
+            }
+        }
+    });
+}
+
 /// A thread that has left is counted again from its next allocation on.
 pub(crate) fn join() {
     // SAFETY: the slot is this thread's own.
@@ -143,10 +163,12 @@ pub(crate) fn flush_all() {
 /// For `fork`.
 pub(crate) fn lock_for_fork() {
     THREADS.acquire();
+    FORKING.store(true, Ordering::Relaxed);
 }
 
 /// After `fork`, in both processes.
 pub(crate) fn unlock_after_fork() {
+    FORKING.store(false, Ordering::Relaxed);
     THREADS.release();
 }
 

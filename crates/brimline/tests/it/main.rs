@@ -16,5 +16,6 @@ mod real_programs;
 mod refusals;
 mod session;
 mod snapshots;
+mod threads;
 mod tracemalloc;
 mod truth;
