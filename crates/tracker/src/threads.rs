@@ -12,19 +12,26 @@ use crate::shard::{Shard, expect_several_threads};
 use crate::state::{LEAVING, thread_slot};
 use crate::system;
 
+/// So many threads have rows of their own, whatever became of them; further ones take the rows of threads that ended.
+const OWN_ROWS: usize = 128;
+
 struct Threads {
     all: Array<*mut Shard>,
+    /// Of threads that ended.
     idle: Array<*mut Shard>,
+    /// Of the tracker's own thread while it is not counted.
+    ticker: *mut Shard,
 }
 
 impl Threads {
     /// With one thread the process's total is kept exactly; with several each publishes its part now and then.
     fn count_busy(&self) {
-        expect_several_threads(self.all.len() - self.idle.len() > 1);
+        let idle = self.idle.len() + usize::from(!self.ticker.is_null());
+        expect_several_threads(self.all.len() - idle > 1);
     }
 }
 
-static THREADS: Lock<Threads> = Lock::new(Threads { all: Array::new(), idle: Array::new() });
+static THREADS: Lock<Threads> = Lock::new(Threads { all: Array::new(), idle: Array::new(), ticker: ptr::null_mut() });
 static FORKING: AtomicBool = AtomicBool::new(false);
 static KEY: AtomicU32 = AtomicU32::new(u32::MAX);
 
@@ -45,7 +52,8 @@ pub(crate) fn register() -> Option<*mut Shard> {
         let slot = thread_slot();
         slot.write(LEAVING);
         let shard = THREADS.with(|threads| {
-            let shard = match threads.idle.len().checked_sub(1) {
+            let last = threads.idle.len().checked_sub(1).filter(|_| threads.all.len() >= OWN_ROWS);
+            let shard = match last {
                 Some(last) => {
                     let shard = threads.idle.as_slice()[last];
                     threads.idle.truncate(last);
@@ -92,21 +100,35 @@ unsafe extern "C" fn farewell(shard: *mut libc::c_void) {
 
 /// This thread is not counted from here on; its shard waits for the next thread.
 pub(crate) fn retire() {
+    let Some(shard) = part_with_shard() else { return };
+    THREADS.with(|threads| {
+        threads.idle.push(shard);
+        threads.count_busy();
+    });
+}
+
+/// The tracker's own thread is not counted from here on, until it [`join`]s again.
+pub(crate) fn rest() {
+    let Some(shard) = part_with_shard() else { return };
+    THREADS.with(|threads| {
+        threads.ticker = shard;
+        threads.count_busy();
+    });
+}
+
+fn part_with_shard() -> Option<*mut Shard> {
     // SAFETY: the slot is this thread's own.
     let shard = unsafe { thread_slot().replace(LEAVING) };
     if shard as usize <= LEAVING as usize {
-        return;
+        return None;
     }
-    // SAFETY: the thread's own shard, alive and from here on only in the list.
+    // SAFETY: the thread's own shard, alive and used by nobody until it is in the list.
     unsafe {
         libc::pthread_setspecific(KEY.load(Ordering::Acquire), ptr::null());
         (*shard).flush();
         (*shard).stack.release();
     }
-    THREADS.with(|threads| {
-        threads.idle.push(shard);
-        threads.count_busy();
-    });
+    Some(shard)
 }
 
 /// Uncounts a block that a thread frees after it has left: the C library gives thread-local storage back last. A shard
@@ -128,10 +150,15 @@ pub(crate) fn remove_late(address: usize) {
     });
 }
 
-/// A thread that has left is counted again from its next allocation on.
+/// The tracker's own thread is counted again.
 pub(crate) fn join() {
-    // SAFETY: the slot is this thread's own.
-    unsafe { thread_slot().write(ptr::null_mut()) };
+    let shard = THREADS.with(|threads| {
+        let shard = core::mem::replace(&mut threads.ticker, ptr::null_mut());
+        threads.count_busy();
+        shard
+    });
+    // SAFETY: the slot is this thread's own; null has the next allocation make a shard.
+    unsafe { thread_slot().write(shard) };
 }
 
 /// This thread will not be counted.
@@ -184,6 +211,7 @@ pub(crate) fn clear() {
         }
         threads.all.free();
         threads.idle.free();
+        threads.ticker = ptr::null_mut();
     });
     // SAFETY: the slot is this thread's own.
     unsafe {
