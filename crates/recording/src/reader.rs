@@ -5,8 +5,8 @@ use core::fmt;
 use core::mem::offset_of;
 
 use crate::layout::{
-    CODE_HAS_LINES, COMMAND_LINE_BYTES, COMMAND_LINE_OFFSET, Code, DATA_OFFSET, DIRECTORY_OFFSET, Extent, Header, MAGIC, MAX_EXTENTS,
-    Node, Record, SIZE_CLASSES, SizeClass, Span, Table, Thread, VERSION,
+    CODE_HAS_LINES, COMMAND_LINE_BYTES, COMMAND_LINE_OFFSET, Code, DATA_OFFSET, DIRECTORY_OFFSET, Extent, Header,
+    MAGIC, MAX_EXTENTS, Node, Record, SIZE_CLASSES, SizeClass, Span, Table, Thread, VERSION,
 };
 
 /// Why bytes cannot be read as a recording at all.

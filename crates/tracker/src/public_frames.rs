@@ -83,7 +83,8 @@ unsafe fn code_row(api: &Api, code: *mut c_void) -> Option<u32> {
     let name = attribute(api, code, c"co_qualname").or_else(|| attribute(api, code, c"co_name"))?;
     let file = attribute(api, code, c"co_filename")?;
     let first = attribute(api, code, c"co_firstlineno")?;
-    let row = codes::intern_named(code as usize, utf8(api, name), utf8(api, file), (api.long_as_unsigned)(first) as u32);
+    let row =
+        codes::intern_named(code as usize, utf8(api, name), utf8(api, file), (api.long_as_unsigned)(first) as u32);
     for object in [name, file, first] {
         (api.decref)(object);
     }

@@ -289,9 +289,8 @@ unsafe fn mark_chunk(at: &Offsets, stack: &mut StackCache, thread: usize) {
 unsafe fn mark_frames(at: &Offsets, stack: &mut StackCache) {
     let entries = stack.entries.as_slice();
     while let Some(&mark) = stack.marks.as_slice().last() {
-        let holds = entries
-            .get(mark as usize)
-            .is_some_and(|entry| load_byte(entry.frame + at.frame_trace_lines) == FRAME_MARK);
+        let holds =
+            entries.get(mark as usize).is_some_and(|entry| load_byte(entry.frame + at.frame_trace_lines) == FRAME_MARK);
         if holds {
             break;
         }
@@ -316,12 +315,7 @@ unsafe fn mark_frames(at: &Offsets, stack: &mut StackCache) {
 
 /// Gathers the frames that are new since the last time; returns how many outer entries still hold. `None` if that
 /// takes a walk over the whole stack.
-unsafe fn find_base<const OBJECTS: bool>(
-    at: &Offsets,
-    shard: &mut Shard,
-    thread: usize,
-    top: usize,
-) -> Option<usize> {
+unsafe fn find_base<const OBJECTS: bool>(at: &Offsets, shard: &mut Shard, thread: usize, top: usize) -> Option<usize> {
     let stack = &mut shard.stack;
     stack.seen.truncate(0);
     let mut frame = top;

@@ -101,6 +101,13 @@ unsafe extern "C" fn farewell(shard: *mut libc::c_void) {
 /// This thread is not counted from here on; its shard waits for the next thread.
 pub(crate) fn retire() {
     let Some(shard) = part_with_shard() else { return };
+    // SAFETY: rows stay mapped, and this one is still this thread's.
+    unsafe {
+        let row = recording::thread((*shard).index);
+        // The next thread may be known by the same number: its name is not this one's.
+        (*row).ident = 0;
+        (*row).reserved[0] = 1;
+    }
     THREADS.with(|threads| {
         threads.idle.push(shard);
         threads.count_busy();

@@ -106,7 +106,11 @@ fn soak_thread_churn_stays_bounded_and_loses_nothing() {
             assert!(rows < 200, "{rows} rows of threads");
             sizes.push(session.recordings().iter().map(|path| path.metadata().unwrap().len()).sum::<u64>());
         }
-        assert!(sizes[1] < sizes[0] * 3 / 2, "{}: recordings of {counts:?} threads: {sizes:?} bytes", python.bare.display());
+        assert!(
+            sizes[1] < sizes[0] * 3 / 2,
+            "{}: recordings of {counts:?} threads: {sizes:?} bytes",
+            python.bare.display()
+        );
     }
 }
 
