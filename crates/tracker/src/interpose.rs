@@ -10,7 +10,7 @@ use crate::python::own_thread_state;
 use crate::shard::Kind;
 use crate::stack::current_node;
 use crate::system::KeepErrno;
-use crate::{bring_up, lines, sampling, shadow, state};
+use crate::{bring_up, lines, sampling, shadow, state, threads};
 
 /// The next definition of a function.
 pub(crate) struct Next(AtomicPtr<c_void>, &'static CStr);
@@ -159,6 +159,8 @@ pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
             current_node(entered.shard, own_thread_state());
         }
         entered.shard.remove_block(block as usize);
+    } else if state::has_left() {
+        threads::remove_late(block as usize);
     }
     real_free(block);
 }

@@ -18,6 +18,7 @@ mod real_programs;
 mod refusals;
 mod session;
 mod snapshots;
+mod threads;
 mod tracemalloc;
 mod trend;
 mod truth;
