@@ -189,7 +189,10 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
         let later = |from: usize| Halves::of(&cx[from..], &cy[from..]);
         let advantage =
             if shapes.lasting.lasting > 0.0 { settling.bic - shapes.lasting.bic } else { f64::NEG_INFINITY };
-        let lasting = if later(third).slows_down() {
+        let lasting = if advantage > -12.0 && later(cx.len() / 2).keeps_its_rate() {
+            // Whatever the first half was: compilers and pools settle while a leak goes on.
+            true
+        } else if later(third).slows_down() {
             advantage > 20.0 && !halves.slows_down()
         } else {
             advantage > 4.0 || (advantage > -4.0 && later(cut.max(third)).is_constant())
@@ -238,9 +241,9 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
         && !short_of_a_leak
     {
         found.strength = delta / widest.max(f64::MIN_POSITIVE);
-        if calm.spikes > 0 && calm.highest > (0.1 * base).max(8.0 * sigma) {
+        if calm.spikes > 0 && calm.highest > (0.15 * base).max(8.0 * sigma) {
             found.verdict = Verdict::Spikes;
-            found.strength = calm.highest / (0.1 * base).max(8.0 * sigma);
+            found.strength = calm.highest / (0.15 * base).max(8.0 * sigma);
         }
         return found;
     }
@@ -275,6 +278,12 @@ impl Halves {
     /// the square root of the time has lost a third from one half to the other, growth as the logarithm half.)
     fn slows_down(&self) -> bool {
         self.second < 0.5 * self.first || self.second_high < 0.8 * self.first
+    }
+
+    /// Whether growth is beyond doubt as fast as before. (Over a last half, growth as the square root of the time has a
+    /// ratio of 0.84, as the logarithm less.)
+    fn keeps_its_rate(&self) -> bool {
+        self.second_low >= 0.75 * self.first && self.second >= 0.9 * self.first && self.second > 0.0
     }
 
     /// Whether growth is as fast as before, and shown not to have lost more than two fifths.
