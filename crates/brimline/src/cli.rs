@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    baseline, completions, demo, diff, doctor, export, heap, lines, man, mark, report, run, runs, snapshot,
+    baseline, completions, demo, diff, doctor, export, heap, import, lines, man, mark, pprof, report, run, runs,
+    snapshot,
 };
 
 /// Finds memory problems in programs: record one, see which lines hold the memory, compare two runs.
@@ -39,6 +40,10 @@ pub(crate) enum Command {
     Diff(diff::Args),
     /// Who holds memory in a heap snapshot
     Heap(heap::Args),
+    /// The command line of `go tool pprof`, its answers, and what it lacks
+    Pprof(pprof::Args),
+    /// Make a run of a file from another tool
+    Import(import::Args),
     /// Write a run for other tools
     Export(export::Args),
     /// What is installed, what is missing and how to get it

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod exit_code;
+mod imported;
 mod input;
 mod metric;
 mod quantity;

@@ -23,12 +23,14 @@ mod descriptors;
 mod fork;
 #[cfg(not(test))]
 mod interpose;
-mod layout311;
 mod lines;
 mod lock;
 mod map;
 #[cfg(not(test))]
 mod mappings;
+mod offsets;
+#[cfg(not(test))]
+mod public_frames;
 #[cfg(not(test))]
 mod python;
 #[cfg(not(test))]

@@ -82,8 +82,6 @@ pub(crate) struct Shard {
     /// Node of the empty stack.
     pub(crate) root: u32,
     pub(crate) stack: StackCache,
-    /// How often this thread has unmapped memory; see `stack.rs`.
-    pub(crate) unmappings: u32,
     /// How often thread-specific data has been torn down while this thread ends.
     pub(crate) farewells: u32,
     steps: Map<Step, u32>,
@@ -113,7 +111,6 @@ impl Shard {
             index,
             root: 0,
             stack: StackCache::new(),
-            unmappings: 0,
             farewells: 0,
             steps: Map::new(),
             others: Map::new(),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::heap::{self, OpenArgs};
 use crate::exit_code::ExitCode;
 use crate::input::{self, Input, SelectArgs};
-use crate::metric::Metric;
+use crate::metric::{Metric, require};
 use crate::quantity::{bytes, count, delta_bytes, delta_count};
 use crate::refusal::usage;
 use crate::site::{FrameTexts, Site};
@@ -87,6 +87,8 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     super::warn(&warnings);
     let (after, warnings) = input::load(Some(&args.after), &args.select)?;
     super::warn(&warnings);
+    require(&before, args.metric)?;
+    require(&after, args.metric)?;
     let mut out = super::output(args.output.as_deref())?;
     let (bytes, count) = args.metric.pair();
     let pair = pair((&before.recorded.profile, bytes, count), (&after.recorded.profile, bytes, count));

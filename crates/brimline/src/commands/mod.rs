@@ -7,9 +7,11 @@ pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod heap;
+pub(crate) mod import;
 pub(crate) mod lines;
 pub(crate) mod man;
 pub(crate) mod mark;
+pub(crate) mod pprof;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod runs;
@@ -38,6 +40,8 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Lines(args) => lines::execute(&args),
         Command::Diff(args) => diff::execute(&args),
         Command::Heap(args) => heap::execute(&args),
+        Command::Pprof(args) => Ok(pprof::execute(&args)),
+        Command::Import(args) => import::execute(&args),
         Command::Export(args) => export::execute(&args),
         Command::Doctor(args) => doctor::execute(&args),
         Command::Completions(args) => completions::execute(&args),

@@ -25,7 +25,7 @@ impl Report for Json {
 
     fn render(&self, report: &ReportInput<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
         let out = &mut JsonGuard(out);
-        let column = |index: usize| report.totals.get(index).copied();
+        let column = |index: usize| report.totals.get(index).copied().filter(|_| report.input.measured[index]);
         let totals = json!({
             "live_bytes": column(value::LIVE_BYTES),
             "live_count": column(value::LIVE_COUNT),
@@ -86,7 +86,7 @@ fn place_row(report: &ReportInput<'_>, place: &Place, values: &[i64]) -> Map<Str
         ("total_bytes", value::TOTAL_BYTES),
         ("total_count", value::TOTAL_COUNT),
     ] {
-        row.insert(name.into(), json!(values.get(column)));
+        row.insert(name.into(), json!(values.get(column).filter(|_| report.input.measured[column])));
     }
     row
 }

@@ -47,16 +47,28 @@ impl Report for Table {
 pub(super) fn heading(report: &ReportInput<'_>) -> Vec<String> {
     let processes = &report.input.recorded.processes;
     let total = |column: usize| report.totals.get(column).copied().unwrap_or(0);
-    let mut lines = vec![match &processes[..] {
+    let about = report.input.about.as_ref().map(|about| format!("{}: {about}", report.input.name));
+    let first = about.unwrap_or_else(|| match &processes[..] {
         [one] => format!("{} (process {}, Python {})", command(&one.command), one.pid, one.python),
         [first, ..] => format!("{} ({} processes, added up)", command(&first.command), processes.len()),
         [] => "no recorded process".to_owned(),
-    }];
-    let mut numbers = vec![
-        format!("live {} in {} blocks", bytes(total(value::LIVE_BYTES)), count(total(value::LIVE_COUNT))),
-        format!("peak {}", bytes(total(value::PEAK_BYTES))),
-        format!("allocated {} in {} blocks", bytes(total(value::TOTAL_BYTES)), count(total(value::TOTAL_COUNT))),
-    ];
+    });
+    let mut lines = vec![first];
+    let measured = report.input.measured;
+    let mut numbers = Vec::new();
+    for (word, in_bytes, in_blocks) in [
+        ("live", value::LIVE_BYTES, Some(value::LIVE_COUNT)),
+        ("peak", value::PEAK_BYTES, None),
+        ("allocated", value::TOTAL_BYTES, Some(value::TOTAL_COUNT)),
+    ] {
+        let blocks = in_blocks.filter(|&column| measured[column]).map(|column| count(total(column)));
+        match (measured[in_bytes].then(|| bytes(total(in_bytes))), blocks) {
+            (Some(bytes), Some(blocks)) => numbers.push(format!("{word} {bytes} in {blocks} blocks")),
+            (Some(bytes), None) => numbers.push(format!("{word} {bytes}")),
+            (None, Some(blocks)) => numbers.push(format!("{word} {blocks}")),
+            (None, None) => {}
+        }
+    }
     numbers.extend(report.untracked_bytes().map(|untracked| format!("untracked {}", bytes(untracked))));
     let open: i64 = processes.iter().map(|process| process.open_fds).sum();
     if open > 0 {

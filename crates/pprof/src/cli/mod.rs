@@ -9,10 +9,12 @@ mod source;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::rc::Rc;
 
 use thiserror::Error;
 
 pub use crate::report::Sources;
+pub use interactive::Completion;
 
 use command::Command;
 use config::Config;
@@ -28,7 +30,7 @@ pub trait Host: Sources {
     /// Writes a report to a file.
     fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()>;
     /// The next line typed by the user, without its end; `None` at the end of input.
-    fn read_line(&mut self, prompt: &str, complete: &dyn Fn(&str) -> Vec<String>) -> io::Result<Option<String>>;
+    fn read_line(&mut self, prompt: &str, completion: &Rc<Completion>) -> io::Result<Option<String>>;
     /// Whether reports go to a terminal, where compressed files are not welcome.
     fn stdout_is_terminal(&self) -> bool;
 }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::mem::offset_of;
 
 use brimline_recording::layout::{
-    DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MALLOC_LEAF, MMAP_LEAF, Node, OTHER_CODE, Record,
+    DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MAGIC, MALLOC_LEAF, MMAP_LEAF, Node, OTHER_CODE, Record,
     STATE_FINAL, STATE_RECORDING, STATE_STOPPED, THREAD_CODE, Table,
 };
 
@@ -21,11 +21,16 @@ pub use brimline_recording::OpenError;
 pub use brimline_recording::layout::SizeClass;
 
 use super::Decoded;
-use super::linetable::LineTable;
+use super::linetable::{LineFormat, LineTable};
 use crate::{FunctionId, LabelSetId, Precision, Profile, ProfileBuilder, StackId, ValueType, value};
 
 /// Name of the frame that stands for allocations which no longer fitted the tracker's tables.
 pub const OTHER: &str = "<other>";
+
+/// Whether bytes start as a recording does.
+pub fn is_recording(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC)
+}
 
 /// The recordings of one run, one after the other merged into a profile.
 #[derive(Debug)]
@@ -218,6 +223,7 @@ struct Resolver<'r, 'b> {
     recording: &'r Recording<'r>,
     builder: &'b mut ProfileBuilder,
     codes: Vec<Option<(FunctionId, LineTable)>>,
+    format: LineFormat,
     threads: Vec<String>,
     /// Label sets by thread row and kind, made when first met.
     labels: Vec<[Option<LabelSetId>; KINDS.len()]>,
@@ -273,7 +279,8 @@ impl<'r, 'b> Resolver<'r, 'b> {
         threads.push("unknown thread".to_owned());
         let codes = vec![None; recording.rows(Table::Codes)];
         let labels = vec![[None; KINDS.len()]; threads.len()];
-        Self { recording, builder, codes, threads, labels }
+        let version = recording.header_u32(offset_of!(Header, python_version));
+        Self { recording, builder, codes, format: LineFormat::of(version >> 16 & 0xff), threads, labels }
     }
 
     fn places(mut self) -> Vec<Option<Place>> {
@@ -320,13 +327,15 @@ impl<'r, 'b> Resolver<'r, 'b> {
         let (Some(slot), Some(code)) = (self.codes.get_mut(node.code as usize), code) else {
             return (self.builder.function("<unknown>", "", 0), 0);
         };
+        let format = self.format;
         let (function, lines) = slot.get_or_insert_with(|| {
             let name = String::from_utf8_lossy(code.name);
             let file = String::from_utf8_lossy(code.file);
             let function = self.builder.function(&name, &file, code.first_line);
-            (function, LineTable::decode(code.line_table, code.first_line))
+            (function, LineTable::decode(format, code.line_table, code.first_line))
         });
-        (*function, lines.line(node.instruction).unwrap_or(0))
+        let line = if code.has_lines { Some(node.instruction) } else { lines.line(node.instruction) };
+        (*function, line.unwrap_or(0))
     }
 }
 
