@@ -102,16 +102,24 @@ pub fn holders(heap: &Heap, scripts: &Scripts, least: Thresholds) -> Vec<Holder>
     found
 }
 
-/// Whether the last variable on the way to the owner belongs to a module of the runtime, and no property of the
-/// program's global object comes before it.
+/// Whether the last variable on the way to the owner belongs to a module of the runtime, and nothing after it, nor the
+/// function that stands out, to the program.
 fn is_runtime(heap: &Heap, scripts: &Scripts, holder: &Holder, steps: &[path::Step]) -> bool {
-    if matches!(holder.shape, Shape::PendingTimers | Shape::PendingPromises | Shape::OffHeapBuffers) {
-        return holder.place.as_ref().is_some_and(|place| place.script.starts_with("node:"));
+    let is_own = |script: &str| !script.starts_with("node:");
+    if let Some(place) = &holder.place {
+        return !is_own(&place.script);
     }
-    let own = (holder.shape == Shape::ClosureVariable).then_some(holder.owner);
-    let contexts = steps.iter().filter(|step| step.edge.kind == EdgeKind::Context).map(|step| step.from).chain(own);
-    let script = contexts.last().and_then(|context| scripts.script_of_context(heap, context));
+    if matches!(holder.shape, Shape::PendingTimers | Shape::PendingPromises | Shape::OffHeapBuffers) {
+        return false;
+    }
     let is_binding =
         |step: &path::Step| heap.graph().edge_name(&step.edge) == "<symbol node:per_context_binding_exports>";
-    steps.first().is_some_and(is_binding) || script.is_some_and(|script| script.starts_with("node:"))
+    if steps.first().is_some_and(is_binding) {
+        return true;
+    }
+    let variable = steps.iter().rposition(|step| step.edge.kind == EdgeKind::Context);
+    let script = variable.and_then(|at| scripts.script_of_context(heap, steps[at].from));
+    let after = &steps[variable.unwrap_or(0)..];
+    script.is_some_and(|script| !is_own(script))
+        && !after.iter().any(|step| scripts.place(heap, step.from).is_some_and(|place| is_own(&place.script)))
 }

@@ -8,8 +8,9 @@ use brimline_store::private_file::{self, Durability};
 use brimline_store::{Import, RunRecord};
 use serde_json::json;
 
+use super::heap::{SnapshotCopy, is_snapshot};
 use crate::exit_code::ExitCode;
-use crate::imported::kind_of;
+use crate::imported::{Kind, kind_of};
 use crate::input;
 use crate::refusal::usage;
 use crate::stores::{name, open};
@@ -17,7 +18,8 @@ use crate::stores::{name, open};
 /// Arguments.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "What a file is, is told by its content:
-  pprof   profile.proto, gzip or not, and the older texts: heap profiles of Go, Node, C++, Java
+  pprof         profile.proto, gzip or not, and the older texts: heap profiles of Go, Node, C++, Java
+  heapsnapshot  V8's heap snapshots and timelines, gzip or zstd too; what strings say is left out of the copy
 
 Examples:
   brimline import heap.pb.gz --name before
@@ -28,6 +30,9 @@ pub(crate) struct Args {
     /// Name of the run.
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Keep what the strings of a heap snapshot say: passwords, tokens, people's data.
+    #[arg(long)]
+    pub(crate) keep_strings: bool,
     /// JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -39,50 +44,103 @@ pub(crate) struct Args {
 /// Carries the command out.
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let run_name = args.name.as_deref().map(name).transpose()?;
-    let bytes = input::read(&args.file)?;
-    if brimline_profile::formats::recording::is_recording(&bytes) {
-        return Err(usage(
-            format!("expected a file of another tool, found a recording of brimline: `{}`", args.file.display()),
-            format!("brimline report {}", args.file.display()),
-        ));
-    }
-    // What cannot be read is refused now and not by the first report.
-    let kind = kind_of(&bytes);
-    kind.check(&bytes, &args.file)?;
+    let content = Content::read(args)?;
     let store = open(args.store.as_deref());
     let (folder, _lock) = store.create_run()?;
     let mut record = RunRecord::new(folder.id().clone(), vec!["import".into(), args.file.display().to_string()]);
     record.name = run_name;
     record.cwd = std::env::current_dir().ok().map(|cwd| cwd.to_string_lossy().into_owned());
-    let file = file_name(&args.file);
+    let file = content.file_name(&args.file);
     let written = private_file::create_folder(&folder.imports_path())
-        .and_then(|()| private_file::replace(&folder.imports_path().join(&file), &bytes, Durability::Synced))
-        .and_then(|()| {
+        .map_err(anyhow::Error::from)
+        .and_then(|()| content.write(&folder.imports_path().join(&file)))
+        .and_then(|bytes| {
             let source = std::path::absolute(&args.file).unwrap_or_else(|_| args.file.clone());
             let source = source.to_string_lossy().into_owned();
-            record.imported = Some(Import { format: kind.name().to_owned(), file, source });
-            folder.save(&record, Durability::Synced)
+            record.imported = Some(Import { format: content.format().to_owned(), file, source });
+            folder.save(&record, Durability::Synced)?;
+            Ok(bytes)
         });
-    if let Err(error) = written {
+    let written = written.inspect_err(|_| {
         // Half a run is none; the first error is the one to tell.
-        let _ = folder.remove();
-        return Err(error).context("failed to keep the file as a run");
-    }
+        let _ = folder.clone().remove();
+    });
+    let bytes = written.context("failed to keep the file as a run")?;
     if let Err(error) = store.index(&folder) {
         super::warn(&[format!("the run is kept, its row in the database is not: {error}")]);
     }
     let mut out = super::output(None)?;
     if args.json {
         let answer = json!({
-            "schema": "brimline.import/1", "run": record.id.as_str(), "name": args.name, "format": kind.name(),
-            "bytes": bytes.len(), "folder": folder.path().display().to_string(),
+            "schema": "brimline.import/1", "run": record.id.as_str(), "name": args.name, "format": content.format(),
+            "bytes": bytes, "folder": folder.path().display().to_string(),
         });
         writeln!(crate::terminal::JsonGuard(&mut out), "{answer}")?;
     } else {
-        writeln!(out, "imported {} as run {}", kind.name(), record.id)?;
+        writeln!(out, "imported {} as run {}", content.format(), record.id)?;
     }
     out.flush()?;
-    Ok(ExitCode::FINE)
+    Ok(content.exit_code())
+}
+
+/// What will be kept.
+enum Content {
+    /// The file as it is.
+    Bytes(&'static dyn Kind, Vec<u8>),
+    /// A heap snapshot, which may be too large to be held.
+    Snapshot(SnapshotCopy),
+}
+
+impl Content {
+    fn read(args: &Args) -> anyhow::Result<Self> {
+        if is_snapshot(&args.file) {
+            return Ok(Self::Snapshot(SnapshotCopy::of(&args.file, args.keep_strings)?));
+        }
+        let bytes = input::read(&args.file)?;
+        if brimline_profile::formats::recording::is_recording(&bytes) {
+            return Err(usage(
+                format!("expected a file of another tool, found a recording of brimline: `{}`", args.file.display()),
+                format!("brimline report {}", args.file.display()),
+            ));
+        }
+        // What cannot be read is refused now and not by the first report.
+        let kind = kind_of(&bytes);
+        kind.check(&bytes, &args.file)?;
+        Ok(Self::Bytes(kind, bytes))
+    }
+
+    fn format(&self) -> &'static str {
+        match self {
+            Self::Bytes(kind, _) => kind.name(),
+            Self::Snapshot(_) => "heapsnapshot",
+        }
+    }
+
+    fn file_name(&self, path: &Path) -> String {
+        let name = file_name(path);
+        match self {
+            Self::Bytes(..) => name,
+            Self::Snapshot(_) => SnapshotCopy::file_name(&name),
+        }
+    }
+
+    /// Writes the file at `path`; answers its size.
+    fn write(&self, path: &Path) -> anyhow::Result<u64> {
+        match self {
+            Self::Bytes(_, bytes) => {
+                private_file::replace(path, bytes, Durability::Synced)?;
+                Ok(bytes.len() as u64)
+            }
+            Self::Snapshot(copy) => copy.write(path),
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Bytes(..) => ExitCode::FINE,
+            Self::Snapshot(copy) => copy.exit_code,
+        }
+    }
 }
 
 /// The file's own name where it is a plain one.

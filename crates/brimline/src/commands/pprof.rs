@@ -146,7 +146,9 @@ impl Host for Process {
         for (row, node) in tree.nodes.iter().enumerate().skip(1) {
             callees[node.parent].push(row);
         }
-        callees.iter_mut().for_each(|rows| rows.sort_by_key(|&row| std::cmp::Reverse(tree.nodes[row].weight)));
+        for rows in &mut callees {
+            rows.sort_by_key(|&row| std::cmp::Reverse(tree.nodes[row].weight));
+        }
         let shape = if html { Shape::Html } else { Shape::Svg };
         let mut out = Vec::new();
         flame::write(&tree.title.join(" · "), &Tree { tree, callees }, shape, &mut out)?;

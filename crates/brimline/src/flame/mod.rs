@@ -81,7 +81,7 @@ pub(crate) fn write(title: &str, calls: &dyn Calls, shape: Shape, out: &mut dyn 
         title.push_str(" · orange grew, blue shrank, the stronger the more; width is the larger of before and after");
     }
     if cut {
-        title.push_str(&format!(" · frames deeper than {DEEPEST} left out"));
+        title = format!("{title} · frames deeper than {DEEPEST} left out");
     }
     let title = escape(&title);
     match shape {

@@ -245,3 +245,37 @@ fn report_and_diff_take_snapshots() {
     assert!(diff.stdout.contains("matched by object id"), "{}", diff.stdout);
     ended(&mut session.brimline(["report", after, "--format", "flame"])).expect_code(2);
 }
+
+#[test]
+fn imports_a_copy_without_what_strings_say() {
+    let Some(node) = node() else { return };
+    let session = Session::new();
+    let script = session.write("service.cjs", PROGRAM);
+    session.write("mod.cjs", "");
+    let [file, _] = record(&session, &node, &script, "heap");
+    let name = file.to_str().unwrap();
+    let plain = heap(&session, &["nodes", name, "--no-index"]).expect_code(0).stdout;
+    let answer = json(&ended(&mut session.brimline(["import", name, "--name", "kept", "--json"])).expect_code(0));
+    assert_eq!(answer["format"], "heapsnapshot");
+    assert!(answer["bytes"].as_u64().unwrap() * 3 < std::fs::metadata(&file).unwrap().len());
+    // The run answers as the file does, and again from the index beside the copy.
+    for _ in 0..2 {
+        assert_eq!(heap(&session, &["nodes", "kept"]).expect_code(0).stdout, plain);
+    }
+    let strings = heap(&session, &["strings", "kept", "--json"]).expect_code(0);
+    assert!(!strings.stdout.contains("twice told"), "{}", strings.stdout);
+    let report = ended(&mut session.brimline(["report", "kept"])).expect_code(0);
+    assert!(report.stdout.contains("all `onEvent` at"), "{}", report.stdout);
+    let folder = PathBuf::from(answer["folder"].as_str().unwrap());
+    let copy = std::fs::read(folder.join("imports/heap-1.heapsnapshot.zst")).unwrap();
+    let copied = zstd::decode_all(&copy[..]).unwrap();
+    assert!(!copied.windows(10).any(|window| window == b"twice told"));
+    // What was cut is not kept without being asked: no one could tell its secrets from its names.
+    let cut = session.work().join("cut.heapsnapshot");
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+    let cut = cut.to_str().unwrap();
+    ended(&mut session.brimline(["import", cut])).expect_code(3);
+    ended(&mut session.brimline(["import", cut, "--keep-strings", "--name", "cut"])).expect_code(3);
+    heap(&session, &["top", "cut"]).expect_code(3);
+}

@@ -1,6 +1,7 @@
 //! `brimline heap`: who holds memory in a heap snapshot.
 
 mod class;
+mod copy;
 mod diff;
 mod dominators;
 mod index;
@@ -21,8 +22,9 @@ use brimline_analysis::heap::source::Place;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+pub(crate) use copy::SnapshotCopy;
 pub(crate) use diff::between as diff_between;
-pub(crate) use snapshot_file::{OpenArgs, names_snapshot};
+pub(crate) use snapshot_file::{OpenArgs, is_snapshot, names_snapshot};
 pub(crate) use top::report;
 
 use crate::exit_code::ExitCode;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use brimline_analysis::heap::Heap;
 use brimline_analysis::heap::summary::Summary;
+use brimline_profile::heap::HeapGraph;
 use brimline_profile::heap::heapsnapshot::{self, DecodeError};
 use brimline_store::Resolved;
 
@@ -105,7 +106,7 @@ impl SnapshotFile {
     }
 
     fn compute(&self) -> anyhow::Result<Opened<(Heap, Summary)>> {
-        let decoded = self.decode()?;
+        let decoded = self.graph()?;
         let progress = Progress::new(&self.name);
         progress.say("computing retained sizes");
         let heap = Heap::new(decoded.value);
@@ -121,7 +122,8 @@ impl SnapshotFile {
         Ok(Opened { value: (heap, summary), warnings: decoded.warnings, exit_code: decoded.exit_code })
     }
 
-    fn decode(&self) -> anyhow::Result<Opened<brimline_profile::heap::HeapGraph>> {
+    /// The objects and references alone.
+    pub(crate) fn graph(&self) -> anyhow::Result<Opened<HeapGraph>> {
         let describe = || format!("failed to read `{}`", self.path.display());
         let file = File::open(&self.path).with_context(describe)?;
         let size = file.metadata().with_context(describe)?.len();
