@@ -60,6 +60,12 @@ for python in "${PYTHONS[@]}"; do
     pythons=${pythons:+$pythons:}$python
     venvs=${venvs:+$venvs:}$venv
 done
+# Servers, greenlets and packages with allocators of their own: on the first interpreter and on the last one.
+services=''
+for python in "${PYTHONS[@]:0:1}" "${PYTHONS[@]:${#PYTHONS[@]}-1:1}"; do
+    services=${services:+$services:}$(make_venv "$python" "services-${python##*/}" crates/brimline/tests/requirements-services.txt)
+done
+[ -z "$services" ] || export BRIMLINE_TEST_SERVICE_VENVS=$services
 # A part of pytest's own suite is one of the real programs; only the source package has it.
 if [ -n "$pythons" ]; then
     release=$(sed -n 's/^pytest==\([0-9.]*\).*/\1/p' crates/brimline/tests/requirements.txt | head -1)

@@ -19,6 +19,8 @@ pub(crate) enum RowKind {
     Stack,
     /// A thread
     Thread,
+    /// A process, with its own totals
+    Process,
     /// Blocks of similar size
     Size,
 }
@@ -33,11 +35,12 @@ impl RowKind {
             Self::Module => "module",
             Self::Stack => "stack",
             Self::Thread => "thread",
+            Self::Process => "process",
             Self::Size => "size",
         }
     }
 
-    /// The aggregation behind it; sizes are counted by the tracker, not summed from stacks.
+    /// The aggregation behind it; sizes are counted by the tracker, processes are summed as they are read.
     pub(crate) fn aggregation(self) -> Option<By> {
         match self {
             Self::Line => Some(By::Line),
@@ -46,7 +49,7 @@ impl RowKind {
             Self::Module => Some(By::Module),
             Self::Stack => Some(By::Stack),
             Self::Thread => Some(By::Thread),
-            Self::Size => None,
+            Self::Process | Self::Size => None,
         }
     }
 }

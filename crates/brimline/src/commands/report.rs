@@ -11,6 +11,7 @@ use crate::exit_code::ExitCode;
 use crate::input::{self, Input, SelectArgs};
 use crate::metric::{Metric, require};
 use crate::refusal::usage;
+use crate::report::processes::processes;
 use crate::report::{Format, ReportInput, Rows, find, format_parser};
 use crate::view::{FilterArgs, Kind, RowKind};
 
@@ -21,6 +22,7 @@ use crate::view::{FilterArgs, Kind, RowKind};
   brimline report --by file --metric peak       which files made the peak
   brimline report web --project-only --top 50   your own lines only
   brimline report --format flame -o memory.svg  flame graph for a browser
+  brimline report --by process                  each worker of a server; --process PID shows one
   brimline report --kind fd                     which lines opened files that are still open")]
 pub(crate) struct Args {
     /// The run or file [default: the latest run]
@@ -114,10 +116,16 @@ fn answer<'a>(
             ));
         }
         None if args.filter.is_set() => {
+            let by = args.by.name();
             return Err(usage(
-                "expected no filter with --by size: sizes are counted for the whole process",
+                format!("expected no filter with --by {by}: it is counted for the whole process"),
                 "leave out the filters, or report by line",
             ));
+        }
+        None if args.by == RowKind::Process => {
+            let query = Query { by: By::File, attribution, filter, places: &input.places, column: metric.column() };
+            let totals = aggregate(&input.recorded.profile, query).totals;
+            (Rows::Processes(processes(&input.recorded.processes, metric.column())), totals)
         }
         None if metric == Metric::Peak => {
             return Err(usage(

@@ -56,6 +56,22 @@ impl Report for Csv {
                     write!(out, "{},{}\r\n", row.total_bytes, row.total_count)?;
                 }
             }
+            Rows::Processes(rows) => {
+                write!(out, "process,parent,command,live_bytes,live_count,peak_bytes,total_bytes,total_count\r\n")?;
+                for row in rows.iter().take(top) {
+                    write!(out, "{},{},{}", row.pid, row.parent_pid, field(&row.command.join(" ")))?;
+                    for column in [
+                        value::LIVE_BYTES,
+                        value::LIVE_COUNT,
+                        value::PEAK_BYTES,
+                        value::TOTAL_BYTES,
+                        value::TOTAL_COUNT,
+                    ] {
+                        write!(out, ",{}", row.values.get(column).copied().unwrap_or(0))?;
+                    }
+                    write!(out, "\r\n")?;
+                }
+            }
         }
         Ok(())
     }

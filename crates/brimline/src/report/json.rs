@@ -64,6 +64,16 @@ impl Report for Json {
                     write!(out, "{}{object}", separator(index))?;
                 }
             }
+            Rows::Processes(rows) => {
+                for (index, row) in rows.iter().take(top).enumerate() {
+                    let mut object = Map::new();
+                    object.insert("process".into(), json!(row.pid));
+                    object.insert("parent".into(), json!(row.parent_pid));
+                    object.insert("command".into(), json!(row.command));
+                    insert_values(&mut object, report, &row.values);
+                    write!(out, "{}{}", separator(index), Value::Object(object))?;
+                }
+            }
         }
         writeln!(out, "\n]}}")?;
         Ok(())

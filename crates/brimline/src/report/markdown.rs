@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use brimline_analysis::aggregate::Row;
+use brimline_profile::value;
 
 use super::{Report, ReportInput, Rows};
 use crate::quantity::{bytes, count, percent};
@@ -50,6 +51,20 @@ impl Report for Markdown {
                         count(row.live_count),
                         bytes(row.total_bytes as i64),
                         count(row.total_count as i64)
+                    ));
+                }
+            }
+            Rows::Processes(rows) => {
+                text.push("\n| process | live | peak | allocated | command |\n|--:|--:|--:|--:|:--|\n");
+                for row in rows.iter().take(report.top.unwrap_or(usize::MAX)) {
+                    let of = |column: usize| bytes(row.values.get(column).copied().unwrap_or(0));
+                    text.push(&format!(
+                        "| {} | {} | {} | {} | {} |\n",
+                        row.pid,
+                        of(value::LIVE_BYTES),
+                        of(value::PEAK_BYTES),
+                        of(value::TOTAL_BYTES),
+                        escape(&super::table::command(&row.command))
                     ));
                 }
             }

@@ -4,6 +4,7 @@ mod csv;
 mod flame;
 mod json;
 mod markdown;
+pub(crate) mod processes;
 mod table;
 mod tree;
 pub(crate) mod treemap;
@@ -61,6 +62,8 @@ pub(crate) enum Rows {
     Places(Vec<Row>),
     /// Counted by size.
     Sizes(Vec<SizeRow>),
+    /// Summed by process.
+    Processes(Vec<processes::ProcessRow>),
 }
 
 /// A format an answer can be written in.

@@ -8,6 +8,7 @@ use brimline_analysis::sizes::SizeRow;
 use brimline_profile::formats::recording::{Mode, Recorded};
 use brimline_profile::{Precision, value};
 
+use super::processes::ProcessRow;
 use super::{Report, ReportInput, Rows};
 use crate::metric::Metric;
 use crate::quantity::{bytes, count, percent};
@@ -41,6 +42,7 @@ impl Report for Table {
         match &report.rows {
             Rows::Places(rows) => places(report, rows, out),
             Rows::Sizes(rows) => sizes(report, rows, out),
+            Rows::Processes(rows) => processes(report, rows, out),
         }
     }
 }
@@ -110,7 +112,8 @@ fn range(precision: Precision, values: &[i64], column: usize, text: fn(i64) -> S
     interval(precision, values, column).map_or_else(String::new, |(low, high)| format!("{}–{}", text(low), text(high)))
 }
 
-fn command(words: &[String]) -> String {
+/// The arguments in one line.
+pub(super) fn command(words: &[String]) -> String {
     let text = words.join(" ");
     if text.is_empty() { "unknown command".to_owned() } else { clip(&text, 120).into_owned() }
 }
@@ -185,6 +188,34 @@ fn places(report: &ReportInput<'_>, rows: &[Row], out: &mut dyn Write) -> anyhow
     if held.is_empty() {
         writeln!(out, "nothing to show: no {title} memory passes the filters")?;
     }
+    Ok(())
+}
+
+fn processes(report: &ReportInput<'_>, rows: &[ProcessRow], out: &mut dyn Write) -> anyhow::Result<()> {
+    let top = report.top.unwrap_or(DEFAULT_TOP);
+    writeln!(out, "{:>10}  {:>10}  {:>10}  {:>10}  {:>10}  command", "process", "live", "peak", "allocated", "blocks")?;
+    for row in rows.iter().take(top) {
+        let of = |column: usize| row.values.get(column).copied().unwrap_or(0);
+        writeln!(
+            out,
+            "{:>10}  {:>10}  {:>10}  {:>10}  {:>10}  {}",
+            row.pid,
+            bytes(of(value::LIVE_BYTES)),
+            bytes(of(value::PEAK_BYTES)),
+            bytes(of(value::TOTAL_BYTES)),
+            count(of(value::LIVE_COUNT)),
+            plain(&command(&row.command)),
+        )?;
+    }
+    if rows.len() > top {
+        writeln!(
+            out,
+            "{:>10}  in {} more processes (--top N shows more, --json all)",
+            "",
+            count((rows.len() - top) as i64)
+        )?;
+    }
+    writeln!(out, "\none of them: brimline report {} --process PID", report.input.name)?;
     Ok(())
 }
 

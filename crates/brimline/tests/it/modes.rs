@@ -5,7 +5,7 @@ use crate::python::{any_python, pythons, soaking};
 use crate::session::{Session, ended};
 
 /// Lines that hold known amounts: many small objects, large blocks, and what is freed again.
-const AMOUNTS: &str = r#"
+const AMOUNTS: &str = r"
 import sys
 def small(count):
     return [str(number) * 3 for number in range(count)]
@@ -16,7 +16,7 @@ def gone(count):
         [str(number) * 5 for number in range(count)]
 kept = [small(20_000), large(600)]
 gone(5_000)
-"#;
+";
 
 /// Bytes of the totals, with their intervals.
 const NUMBERS: [&str; 5] = ["live_bytes", "peak_bytes", "total_bytes", "live_count", "total_count"];
@@ -78,7 +78,7 @@ fn samples_are_told_with_their_intervals() {
 
 #[test]
 fn malloc_mode_sees_what_exact_mode_sees_below_pythons_allocators() {
-    const NATIVE: &str = r#"
+    const NATIVE: &str = r"
 import ctypes, mmap
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
@@ -88,7 +88,7 @@ for number in range(1000):
     kept.append(libc.malloc(1000 + number))
 mapped = mmap.mmap(-1, 1 << 22)
 objects = [[number] for number in range(200_000)]
-"#;
+";
     for python in pythons() {
         let session = Session::new();
         session.record(&python.bare, NATIVE);

@@ -34,6 +34,18 @@ pub(crate) fn pythons() -> Vec<Python> {
     found
 }
 
+/// Interpreters with servers, greenlets and large native packages in their virtual environments
+/// (`requirements-services.txt`).
+pub(crate) fn service_pythons() -> Vec<Python> {
+    let list = std::env::var("BRIMLINE_TEST_SERVICE_VENVS").unwrap_or_default();
+    let venvs = list.split(':').filter(|venv| !venv.is_empty()).map(PathBuf::from);
+    let found: Vec<Python> = venvs.map(|venv| Python { bare: venv.join("bin/python"), venv }).collect();
+    if found.is_empty() {
+        skip("no virtual environment with servers: run me through scripts/test.sh");
+    }
+    found
+}
+
 /// Any one interpreter, for tests where the layout does not matter.
 pub(crate) fn any_python() -> Option<Python> {
     pythons().into_iter().next()

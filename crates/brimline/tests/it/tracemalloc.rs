@@ -49,7 +49,7 @@ fn read(answer: &str) -> Lines {
 }
 
 /// Runs `module` with an oracle and under brimline, and compares all its lines.
-fn compare(python: &Python, module: &str, source: &str, options: &[&str], oracle: &str, columns: usize) {
+pub(crate) fn compare(python: &Python, module: &str, source: &str, options: &[&str], oracle: &str, columns: usize) {
     let session = Session::new();
     let Some(library) = counter(&session, python) else { return skip("Python's internal headers are not installed") };
     let main = session.write("main.py", MAIN);

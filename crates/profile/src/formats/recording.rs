@@ -127,6 +127,8 @@ pub struct Process {
     pub open_fds: i64,
     /// What was counted.
     pub mode: Mode,
+    /// Sum over its memory, in the profile's columns.
+    pub values: Vec<i64>,
     /// The frames of this interpreter could not be read; stacks were asked of its public API, which is slower.
     pub asked_for_stacks: bool,
 }
@@ -192,6 +194,13 @@ impl Recordings {
         let epoch = recording.header_u64(offset_of!(Header, epoch));
         let is_sampled = matches!(self.processes.last(), Some(Process { mode: Mode::Sampled { .. }, .. }));
         let mut unplaced = 0_u64;
+        let mut sum: Vec<i64> = Vec::new();
+        let mut add = |record: &Record, values: &[i64]| {
+            if matches!(u32::from(record.kind), PYTHON_KIND | MALLOC_KIND | MAPPING_KIND) {
+                sum.resize(values.len(), 0);
+                sum.iter_mut().zip(values).for_each(|(sum, value)| *sum = sum.saturating_add(*value));
+            }
+        };
         for record in recording.records() {
             let Some(Some(place)) = places.get(record.node as usize) else {
                 unplaced += 1;
@@ -199,12 +208,18 @@ impl Recordings {
             };
             let values = values(&record, epoch);
             if is_sampled {
-                self.builder.add(place.stack, place.labels, &sampled(&record, values));
+                let values = sampled(&record, values);
+                add(&record, &values);
+                self.builder.add(place.stack, place.labels, &values);
             } else if is_line(&record) {
                 self.builder.add_or_raise(place.stack, place.labels, &values, &[value::PEAK_BYTES, value::PEAK_COUNT]);
             } else {
+                add(&record, &values);
                 self.builder.add(place.stack, place.labels, &values);
             }
+        }
+        if let Some(process) = self.processes.last_mut() {
+            process.values = sum;
         }
         if unplaced > 0 {
             self.warnings.push(format!("{unplaced} counters were left out: their stacks are not in the recording"));
@@ -217,6 +232,10 @@ impl Recordings {
         Decoded { value: recorded, warnings: self.warnings }
     }
 }
+
+const PYTHON_KIND: u32 = 0;
+const MALLOC_KIND: u32 = MALLOC_LEAF & 0xFF;
+const MAPPING_KIND: u32 = MMAP_LEAF & 0xFF;
 
 fn is_line(record: &Record) -> bool {
     u32::from(record.kind) == LINE_LEAF & 0xFF
@@ -252,6 +271,7 @@ fn sampled(record: &Record, values: [i64; 6]) -> [i64; 12] {
 fn process(recording: &Recording<'_>) -> Process {
     let version = recording.header_u32(offset_of!(Header, python_version));
     Process {
+        values: Vec::new(),
         pid: recording.header_u32(offset_of!(Header, pid)),
         parent_pid: recording.header_u32(offset_of!(Header, parent_pid)),
         python: format!("{}.{}.{}", version >> 24, version >> 16 & 0xff, version >> 8 & 0xff),
