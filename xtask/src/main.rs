@@ -3,6 +3,7 @@
 
 mod commands;
 mod offsets;
+mod soak;
 mod tidy;
 
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ const USAGE: &str = "usage: cargo xtask <task>
 
   tidy    check what the compiler does not: crate edges, names, sizes, paths, licences, docs, reasons for `unsafe`
   bless   run the tests and write what they produced over the golden files
-  soak    the long versions of the end-to-end tests: 100 kills, 1,000 forks, 10 races
+  soak [pprof] [runs]   the long versions of tests: a million mutants of each profile format; 100 kills, 1,000 forks, 10 races
   offsets PYTHON… [--write]   compare (or renew) the tracker's interpreter offsets with the headers of interpreters";
 
 fn main() -> ExitCode {
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
             let pythons: Vec<_> = arguments.into_iter().filter(|argument| !argument.starts_with('-')).collect();
             root().and_then(|root| offsets::run(&root, &pythons, write))
         }
-        Some("soak") => root().and_then(|root| commands::soak(&root)),
+        Some("soak") => root().and_then(|root| soak::run(&root, &std::env::args().skip(2).collect::<Vec<_>>())),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -9,6 +9,7 @@ mod disk;
 mod identity;
 mod kills;
 mod peaks;
+mod pprof;
 mod processes;
 mod python;
 mod race;

@@ -4,4 +4,6 @@ mod encode;
 mod goldens;
 mod host;
 mod legacy;
+mod mutants;
+mod properties;
 mod reading;
