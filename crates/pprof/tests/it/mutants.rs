@@ -160,5 +160,7 @@ fn a_gzip_bomb_is_refused_early() {
     let mut host = MemoryHost::with("bomb", bomb);
     assert_eq!(host.run(&["-top", "bomb"]), 2);
     assert!(host.stderr().contains("inside a gzip file"), "{}", host.stderr());
-    assert!(start.elapsed() < PATIENCE);
+    // Without optimisation inflating is far slower than the two seconds that a release build must keep.
+    let bound = if cfg!(debug_assertions) { Duration::from_secs(60) } else { Duration::from_secs(2) };
+    assert!(start.elapsed() < bound, "{:?}", start.elapsed());
 }
