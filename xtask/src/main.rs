@@ -17,7 +17,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   tidy    check what the compiler does not: crate edges, names, sizes, paths, licences, docs, reasons for `unsafe`
   bless   run the tests and write what they produced over the golden files
   soak [AREA…]   what takes minutes or hours: programs (100 kills, 1,000 forks, 10 races), heap (a million mutants of
-          snapshots, one of 29.5 million nodes)
+          snapshots, one of 29.5 million nodes), pprof (a million mutants of each format)
   offsets PYTHON… [--write]   compare (or renew) the tracker's interpreter offsets with the headers of interpreters
   debian-python VERSION…      run the end-to-end tests on interpreters of a later Debian, such as 3.14";
 

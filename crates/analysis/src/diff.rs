@@ -1,12 +1,18 @@
 //! What changed between two profiles.
 
-use brimline_profile::{Precision, Profile, ProfileBuilder, ValueType};
+use brimline_profile::{Precision, Profile, ProfileBuilder, ValueType, value};
 
 use crate::aggregate::{Place, Query, aggregate};
 
 /// Columns of a pair, in this order.
-const COLUMNS: [(&str, &str); 4] =
-    [("before_bytes", "bytes"), ("before_count", "count"), ("after_bytes", "bytes"), ("after_count", "count")];
+const COLUMNS: [(&str, &str); 6] = [
+    ("before_bytes", "bytes"),
+    ("before_count", "count"),
+    ("after_bytes", "bytes"),
+    ("after_count", "count"),
+    ("before_bytes_variance", "variance"),
+    ("after_bytes_variance", "variance"),
+];
 
 /// Index of the later bytes in a pair, the column its rows are sorted by before [`changes`] sorts by growth.
 pub const AFTER_BYTES: usize = 2;
@@ -58,6 +64,8 @@ pub struct Change {
     pub before_count: i64,
     /// Blocks after.
     pub after_count: i64,
+    /// Variances of the bytes before and after, in bytes × the period of each; 0 where all was counted.
+    pub variances: [i64; 2],
     /// What became of it.
     pub state: ChangeState,
 }
@@ -66,6 +74,25 @@ impl Change {
     /// Bytes more than before.
     pub fn delta_bytes(&self) -> i64 {
         self.after_bytes.saturating_sub(self.before_bytes)
+    }
+
+    /// Standard error of [`Change::delta_bytes`] in bytes; `None` if neither profile was sampled. The two samples are taken
+    /// as independent; where both are of one process and share blocks, the error is smaller.
+    pub fn standard_error(&self, before: Precision, after: Precision) -> Option<f64> {
+        let periods = [before, after].map(|precision| match precision {
+            Precision::Exact => None,
+            Precision::Sampled { period } => Some(period as f64),
+        });
+        periods.iter().any(Option::is_some).then(|| {
+            let parts = self.variances.iter().zip(periods);
+            parts.map(|(&variance, period)| variance as f64 * period.unwrap_or(0.0)).sum::<f64>().sqrt()
+        })
+    }
+
+    /// Whether sampling alone explains the change: it lies within the 95 % interval around none.
+    pub fn is_within_noise(&self, before: Precision, after: Precision) -> bool {
+        let error = self.standard_error(before, after);
+        error.is_some_and(|error| error > 0.0 && (self.delta_bytes() as f64).abs() <= 1.96 * error)
     }
 
     /// Blocks more than before.
@@ -79,7 +106,9 @@ pub fn pair(before: (&Profile, usize, usize), after: (&Profile, usize, usize)) -
     let columns = COLUMNS.iter().map(|&(name, unit)| ValueType { name: name.into(), unit: unit.into() }).collect();
     let mut builder = ProfileBuilder::new(columns, Precision::Exact);
     for (at, (profile, bytes, count)) in [(0, before), (2, after)] {
-        builder.append_columns(profile, &[(bytes, at), (count, at + 1)]);
+        // Exact profiles have no variance column; the pair is left out.
+        let variance = (bytes + value::VARIANCE, COLUMNS.len() - 2 + at / 2);
+        builder.append_columns(profile, &[(bytes, at), (count, at + 1), variance]);
     }
     builder.finish()
 }
@@ -100,7 +129,9 @@ pub fn changes(pair: &Profile, query: Query<'_>, direction: Direction) -> (Vec<C
 }
 
 fn change(place: Place, values: &[i64]) -> Option<Change> {
-    let &[before_bytes, before_count, after_bytes, after_count] = values else { return None };
+    let &[before_bytes, before_count, after_bytes, after_count, before_variance, after_variance] = values else {
+        return None;
+    };
     let state = match (after_bytes, after_count).cmp(&(before_bytes, before_count)) {
         std::cmp::Ordering::Equal => return None,
         _ if (before_bytes, before_count) == (0, 0) => ChangeState::New,
@@ -108,7 +139,8 @@ fn change(place: Place, values: &[i64]) -> Option<Change> {
         std::cmp::Ordering::Greater => ChangeState::Grown,
         std::cmp::Ordering::Less => ChangeState::Shrunk,
     };
-    Some(Change { place, before_bytes, after_bytes, before_count, after_count, state })
+    let variances = [before_variance, after_variance];
+    Some(Change { place, before_bytes, after_bytes, before_count, after_count, variances, state })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What takes minutes or hours, one file per area: `cargo xtask soak [AREA…]`.
 
 mod heap;
+mod pprof;
 mod programs;
 
 use std::path::Path;
@@ -11,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 /// An area's long tests; `false` when one failed.
 type Area = fn(&Path) -> Result<bool>;
 
-const AREAS: &[(&str, Area)] = &[("programs", programs::run), ("heap", heap::run)];
+const AREAS: &[(&str, Area)] = &[("programs", programs::run), ("heap", heap::run), ("pprof", pprof::soak)];
 
 /// Runs the named areas, all without a name; goes on after a failure.
 pub(crate) fn run(root: &Path, names: &[String]) -> Result<bool> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use brimline_analysis::aggregate::{Attribution, Query};
 use brimline_analysis::diff::{AFTER_BYTES, Change, Direction, changes, pair};
 use brimline_analysis::places::Places;
-use brimline_profile::Profile;
+use brimline_profile::{Precision, Profile};
 use serde_json::{Value, json};
 
 use super::heap::{self, OpenArgs};
@@ -121,6 +121,10 @@ impl Difference<'_> {
         &self.after.places
     }
 
+    fn precisions(&self) -> (Precision, Precision) {
+        (self.before.recorded.profile.precision, self.after.recorded.profile.precision)
+    }
+
     fn write_json(&self, out: &mut dyn Write) -> anyhow::Result<()> {
         let out = &mut JsonGuard(out);
         let [before_bytes, before_count, after_bytes, after_count] = self.totals;
@@ -149,6 +153,11 @@ impl Difference<'_> {
                 ("delta_count", change.delta_count()),
             ] {
                 row.insert(name.into(), json!(value));
+            }
+            let (before, after) = self.precisions();
+            if let Some(error) = change.standard_error(before, after) {
+                row.insert("delta_bytes_error".into(), json!(error.round() as i64));
+                row.insert("within_noise".into(), json!(change.is_within_noise(before, after)));
             }
             row.insert("state".into(), json!(change.state.name()));
             write!(out, "{}", if index > 0 { ",\n" } else { "\n" })?;
@@ -188,19 +197,26 @@ impl Difference<'_> {
             "{bold}{:>10}  {:>10}  {:>10}  {:>10}  {:<6}  {:<place_width$}  source{reset}",
             "growth", "before", "after", "blocks", "state", "place"
         )?;
+        let mut noise = false;
         for ((change, site), label) in shown.iter().zip(&sites).zip(&labels) {
             let text = site.file.as_deref().zip(site.line).and_then(|(file, line)| self.after.source.line(file, line));
             let text = text.as_deref().map(plain).unwrap_or_default();
+            let (before, after) = self.precisions();
+            let state = if change.is_within_noise(before, after) { "noise?" } else { change.state.name() };
+            noise |= state == "noise?";
             let line = format!(
                 "{:>10}  {:>10}  {:>10}  {:>10}  {:<6}  {label:<place_width$}  {dim}{}{reset}",
                 delta_bytes(change.delta_bytes()),
                 bytes(change.before_bytes),
                 bytes(change.after_bytes),
                 delta_count(change.delta_count()),
-                change.state.name(),
+                state,
                 clip(&text, 60),
             );
             writeln!(out, "{}", line.trim_end())?;
+        }
+        if noise {
+            writeln!(out, "noise?: sampling alone explains a change of this size (95 %)")?;
         }
         if self.changes.len() > shown.len() {
             let more = (self.changes.len() - shown.len()) as i64;

@@ -74,13 +74,50 @@ fn numbers(view: &View<'_>, path: &Path) -> anyhow::Result<Numbers> {
         ));
     }
     let profile = Profile::from(view);
-    let mut builder = ProfileBuilder::new(ValueType::tracked(), profile.precision);
+    let mut builder = ProfileBuilder::new(ValueType::tracked(), Precision::Exact);
     builder.append_columns(&profile, &pairs);
+    let mut tracked = builder.finish();
     let mut about = "pprof profile".to_owned();
     if let Precision::Sampled { period } = profile.precision {
-        let _ = write!(about, ", one allocation in about {} sampled", amount(period as i64));
+        let _ = write!(
+            about,
+            ", one allocation in about {} sampled: numbers with their 95 % intervals",
+            amount(period as i64)
+        );
+        tracked = with_variances(&tracked, period);
     }
-    Ok(Numbers { profile: builder.finish(), measured, about })
+    Ok(Numbers { profile: tracked, measured, about })
+}
+
+/// Adds the variances that follow from the sampling: of N blocks of size s each was seen with chance
+/// p = 1 - exp(-s/period) and counted 1/p times, so the count varies by N (1-p)/p and the bytes by s² times that.
+fn with_variances(profile: &Profile, period: u64) -> Profile {
+    let mut builder = ProfileBuilder::new(ValueType::sampled(), Precision::Sampled { period });
+    let same: Vec<(usize, usize)> = (0..COLUMNS).map(|column| (column, column)).collect();
+    builder.append_columns(profile, &same);
+    // Stacks keep their ids: they are added in the same order to an empty profile.
+    for (sample, values) in profile.samples() {
+        let mut row = vec![0; 2 * COLUMNS];
+        for (in_bytes, in_blocks) in [
+            (value::LIVE_BYTES, value::LIVE_COUNT),
+            (value::PEAK_BYTES, value::PEAK_COUNT),
+            (value::TOTAL_BYTES, value::TOTAL_COUNT),
+        ] {
+            let (bytes, blocks) = (values[in_bytes] as f64, values[in_blocks] as f64);
+            if bytes <= 0.0 || blocks <= 0.0 {
+                continue;
+            }
+            let size = bytes / blocks;
+            let seen = -(-size / period as f64).exp_m1();
+            let of_blocks = blocks * (1.0 - seen) / seen;
+            row[in_bytes + value::VARIANCE] = (of_blocks * size * size / period as f64) as i64;
+            row[in_blocks + value::VARIANCE] = (of_blocks * value::COUNT_VARIANCE_UNIT as f64) as i64;
+        }
+        let labels: Vec<_> = profile.labels(sample.labels).collect();
+        let labels = builder.label_set(&labels);
+        builder.add(sample.stack, labels, &row);
+    }
+    builder.finish()
 }
 
 #[cfg(test)]
@@ -99,7 +136,11 @@ mod tests {
         builder.add(stack, labels, &[10, 1000, 2, 200]);
         let file = brimline_pprof::encode(&builder.finish());
         let read = Pprof.numbers(&file, Path::new("heap.pb.gz")).unwrap();
-        assert_eq!(read.profile.totals(), [200, 2, 0, 0, 1000, 10]);
+        let totals = read.profile.totals();
+        assert_eq!(totals[..6], [200, 2, 0, 0, 1000, 10]);
+        // Two blocks of 100 bytes, each seen with chance 1.9e-4: 2 * 5242 blocks², 100² times that in bytes².
+        assert_eq!(totals[value::LIVE_COUNT + value::VARIANCE] / value::COUNT_VARIANCE_UNIT, 10_484);
+        assert_eq!(totals[value::LIVE_BYTES + value::VARIANCE], 10_484 * 10_000 / 524_288);
         assert_eq!(read.measured, [true, true, false, false, true, true]);
     }
 }

@@ -12,6 +12,7 @@ mod identity;
 mod kills;
 mod modes;
 mod peaks;
+mod pprof;
 mod processes;
 mod python;
 mod race;

@@ -73,6 +73,9 @@ impl Report<'_, '_> {
         };
         let layout = Layout::new(graph, width_of);
         let labels = self.report_labels(&shown, true);
+        // The last one points to graphviz's page on how to read its drawings.
+        let labels: Vec<&str> =
+            labels.iter().map(|label| label.trim()).filter(|label| !label.starts_with("See ")).collect();
         let top = MARGIN + labels.len() as f64 * LINE + LAYER_GAP / 2.0;
         let height = 2.0 * LINE + 10.0;
         let y_of = |layer: usize| top + layer as f64 * (height + LAYER_GAP);

@@ -1,0 +1,115 @@
+//! `brimline pprof` and `brimline import` as a user has them: files, servers good and bad, runs made of files.
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use brimline_profile::{Precision, ProfileBuilder, StackId, ValueType};
+use serde_json::Value;
+
+use crate::session::{Session, ended};
+
+/// A heap profile of two functions; `grown` is what the second one holds.
+fn heap(grown: i64) -> Vec<u8> {
+    let types = ["inuse_objects", "inuse_space"].map(|name| ValueType { name: name.into(), unit: "bytes".into() });
+    let mut builder = ProfileBuilder::new(types.into(), Precision::Sampled { period: 524_288 });
+    for (name, line, values) in [("main.steady", 3, [100, 40 << 20]), ("main.leak", 7, [grown >> 20, grown])] {
+        let function = builder.function(name, "/app/main.go", 1);
+        let frame = builder.frame(function, line);
+        let stack = builder.stack(StackId::ROOT, frame);
+        let labels = builder.label_set(&[]);
+        builder.add(stack, labels, &values);
+    }
+    brimline_pprof::encode(&builder.finish())
+}
+
+#[test]
+fn imported_files_are_runs() {
+    let session = Session::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("before.pb.gz"), heap(8 << 20)).unwrap();
+    std::fs::write(path("after.pb.gz"), heap(300 << 20)).unwrap();
+    std::fs::write(path("page.html"), "<!doctype html><html>no</html>").unwrap();
+    for name in ["before", "after"] {
+        ended(&mut session.brimline(["import", &path(&format!("{name}.pb.gz")), "--name", name])).expect_code(0);
+    }
+    let answer = ended(&mut session.brimline(["report", "after", "--json"])).expect_code(0);
+    let report: Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!(report["rows"][0]["function"], "main.leak");
+    assert_eq!(report["rows"][0]["live_bytes"], 300 << 20);
+    assert!(report["totals"]["peak_bytes"].is_null(), "{report}");
+    // The run and the file itself give the same answer.
+    for (before, after) in [("before".to_owned(), "after".to_owned()), (path("before.pb.gz"), path("after.pb.gz"))] {
+        let answer = ended(&mut session.brimline(["diff", &before, &after, "--json"])).expect_code(0);
+        let diff: Value = serde_json::from_str(&answer.stdout).unwrap();
+        assert_eq!(diff["rows"].as_array().unwrap().len(), 1, "{diff}");
+        assert_eq!(diff["rows"][0]["delta_bytes"], 292 << 20);
+        assert_eq!(diff["rows"][0]["within_noise"], false);
+    }
+    let collapsed = ended(&mut session.brimline(["export", "after", "--format", "collapsed"])).expect_code(0);
+    assert!(collapsed.stdout.contains("main.leak"), "{}", collapsed.stdout);
+    let page = ended(&mut session.brimline(["report", "after", "--format", "html"])).expect_code(0);
+    assert!(page.stdout.starts_with("<!doctype html>") && !page.stdout.contains("http://localhost"));
+    for arguments in [["import", &path("page.html")], ["report", &path("page.html")]] {
+        let answer = ended(&mut session.brimline(arguments)).expect_code(2);
+        assert!(answer.stderr.contains("found an HTML page") && answer.stderr.contains("hint: "), "{}", answer.stderr);
+    }
+}
+
+#[test]
+fn growth_that_sampling_explains_is_said_to_be_so() {
+    let session = Session::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    // Blocks of about a MiB, of which one in seven goes unseen: 4 MiB more of 40 are within the error, 200 are not.
+    std::fs::write(path("a"), heap(40 << 20)).unwrap();
+    std::fs::write(path("b"), heap(44 << 20)).unwrap();
+    let answer = ended(&mut session.brimline(["diff", &path("a"), &path("b")])).expect_code(0);
+    assert!(answer.stdout.contains("noise?"), "{}", answer.stdout);
+    let answer = ended(&mut session.brimline(["pprof", "-json", "-base", &path("a"), &path("b")])).expect_code(0);
+    let diff: Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!((&diff["rows"][0]["name"], &diff["rows"][0]["within_noise"]), (&"main.leak".into(), &true.into()));
+    let flame = ended(&mut session.brimline(["pprof", "-flame", "-base", &path("a"), &path("b")])).expect_code(0);
+    assert!(flame.stdout.contains("40MB → 44MB (+4MB)"), "{}", flame.stdout);
+}
+
+/// Answers one request with `bytes`, or holds it open.
+fn server(bytes: Option<Vec<u8>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/debug/pprof/heap", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 1024];
+        let _ = stream.read(&mut request);
+        match bytes {
+            Some(bytes) => {
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
+                let _ = stream.write_all(&[head.as_bytes(), &bytes].concat());
+            }
+            None => std::thread::sleep(Duration::from_secs(20)),
+        }
+    });
+    url
+}
+
+#[test]
+fn servers_are_read_and_bad_ones_named_in_time() {
+    let session = Session::new();
+    let answer = ended(&mut session.brimline(["pprof", "-top", &server(Some(heap(1 << 20)))])).expect_code(0);
+    assert!(answer.stdout.contains("main.steady"), "{}", answer.stdout);
+    let dead = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}/debug/pprof/heap", listener.local_addr().unwrap())
+    };
+    let start = Instant::now();
+    for (url, expected) in [
+        (dead, "refused"),
+        (server(Some(b"<html>index</html>".to_vec())), "found an HTML page"),
+        (server(None), "no whole answer within 1 s"),
+    ] {
+        let answer = ended(&mut session.brimline(["pprof", "-top", "-timeout=1", &url])).expect_code(2);
+        assert!(answer.stderr.contains(expected) && answer.stderr.contains("hint: "), "{}", answer.stderr);
+        assert!(answer.stdout.is_empty());
+    }
+    assert!(start.elapsed() < Duration::from_secs(15));
+}
