@@ -13,7 +13,7 @@ use brimline_store::{
 };
 
 use crate::close::close_recordings;
-use crate::error::LaunchError;
+use crate::error::{LaunchError, SnapshotError};
 use crate::launch;
 use crate::observer::{Observer, Problem};
 use crate::plan::Plan;
@@ -236,6 +236,8 @@ fn work(
         };
         match snapshot(folder, &request) {
             Ok(record) => observer.snapshot(&record),
+            // Due by time, and the program ended in the same moment: nothing is missing.
+            Err(SnapshotError::NothingAlive { .. }) if due.trigger.starts_with("every ") => {}
             Err(error) => {
                 let problem = Problem::SnapshotFailed { trigger: due.trigger, reason: chain(&error) };
                 observer.problem(&problem);

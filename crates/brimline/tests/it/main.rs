@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "signals are sent by system call")]
 #![allow(clippy::print_stderr, reason = "tests say why they cannot run")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod allocators;
 mod answer;
 mod counting;
 mod damage;
@@ -9,6 +10,7 @@ mod disk;
 mod greenlets;
 mod identity;
 mod kills;
+mod long_runs;
 mod peaks;
 mod processes;
 mod python;
