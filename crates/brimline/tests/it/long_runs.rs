@@ -34,7 +34,7 @@ fn soak_generated_code_in_an_endless_loop_stays_bounded() {
     }
 }
 
-const STACKS: &str = r#"
+const STACKS: &str = r"
 import sys
 kept = []
 def left(depth):
@@ -50,7 +50,7 @@ def walk(depth):
 depth = int(sys.argv[1])
 walk(depth)
 print(len(kept))
-"#;
+";
 
 #[test]
 fn soak_stacks_beyond_the_tables_are_counted_in_the_other_row() {

@@ -7,6 +7,7 @@ mod answer;
 mod counting;
 mod damage;
 mod disk;
+mod faults;
 mod greenlets;
 mod identity;
 mod kills;
