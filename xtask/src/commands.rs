@@ -9,14 +9,6 @@ pub(crate) fn bless(root: &Path) -> Result<bool> {
     run(Command::new("cargo").args(["test", "--workspace"]).env("BRIMLINE_BLESS", "1").current_dir(root))
 }
 
-/// Runs the end-to-end tests at full length, set-up included.
-pub(crate) fn soak(root: &Path) -> Result<bool> {
-    let script = root.join("scripts/test.sh");
-    let arguments =
-        ["--package", "brimline", "--test", "it", "--release", "--", "--nocapture", "--test-threads=1", "soak"];
-    run(Command::new(script).args(arguments).env("BRIMLINE_SOAK", "1").current_dir(root))
-}
-
 fn run(command: &mut Command) -> Result<bool> {
     let status = command.status().with_context(|| format!("failed to start {}", command.get_program().display()))?;
     Ok(status.success())

@@ -53,18 +53,17 @@ fn squeeze(text: &str) -> String {
 /// The probe's lines as a row: `debug_X` lines become pairs of a place in `_Py_DebugOffsets` and what it must hold.
 fn row(lines: &[(String, String)]) -> String {
     let value = |wanted: &str| lines.iter().find(|(name, _)| name == wanted).map_or("0", |(_, value)| value);
-    let mut row = format!("    // CPython 3.{}\n    Offsets {{\n", value("minor"));
-    for (name, value) in lines.iter().filter(|(name, _)| !name.starts_with("debug_")) {
-        row += &format!("        {name}: {value},\n");
-    }
+    let mut rows = vec![format!("    // CPython 3.{}\n    Offsets {{", value("minor"))];
+    let fields = lines.iter().filter(|(name, _)| !name.starts_with("debug_"));
+    rows.extend(fields.map(|(name, value)| format!("        {name}: {value},")));
     let checks: Vec<_> = lines
         .iter()
         .filter_map(|(name, at)| name.strip_prefix("debug_").map(|name| format!("({at}, {})", value(name))))
         .collect();
     if !checks.is_empty() {
-        row += &format!("        debug: &[{}],\n", checks.join(", "));
+        rows.push(format!("        debug: &[{}],", checks.join(", ")));
     }
-    row + "        ..ABSENT\n    },\n"
+    rows.join("\n") + "\n        ..ABSENT\n    },\n"
 }
 
 fn probe(python: &str) -> Result<Vec<(String, String)>> {

@@ -52,7 +52,7 @@ api! {
     frame_line: c"PyFrame_GetLineNumber" = unsafe extern "C" fn(Object) -> c_int,
     gc_disable: c"PyGC_Disable" = Option<unsafe extern "C" fn() -> c_int>,
     gc_enable: c"PyGC_Enable" = Option<unsafe extern "C" fn() -> c_int>,
-    none: c"_Py_NoneStruct" = Object,
+    none: c"_Py_NoneStruct" = *mut u8,
     incref: c"Py_IncRef" = unsafe extern "C" fn(Object),
     decref: c"Py_DecRef" = unsafe extern "C" fn(Object),
     err_clear: c"PyErr_Clear" = unsafe extern "C" fn(),

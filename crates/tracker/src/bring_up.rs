@@ -230,7 +230,7 @@ unsafe fn self_test() -> bool {
     }
     (api.incref)(frame);
     let mut equal = true;
-    while equal && frame != api.none {
+    while equal && frame != api.none.cast() {
         while raw != 0 && (stack::is_interpreters_own(at, raw) || stack::is_incomplete(at, raw)) {
             raw = stack::load(raw + at.frame_previous);
         }

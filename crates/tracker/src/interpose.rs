@@ -114,7 +114,7 @@ unsafe fn real_free(block: *mut c_void) {
 #[inline]
 unsafe fn count(block: *mut c_void, size: usize) -> *mut c_void {
     if !block.is_null()
-        && (!sampling::enabled() || sampling::draws(size))
+        && (!sampling::enabled() || sampling::draws_of_malloc(size))
         && let Some(entered) = state::enter()
     {
         if bring_up::is_of_replaced_allocator() {
@@ -183,11 +183,11 @@ pub(crate) unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut
     let old = entered.shard.remove_block(block as usize);
     let new = real(block, size);
     let errno = KeepErrno::new();
-    if !new.is_null() && sampling::enabled() && !sampling::draws(size) {
-        // Lives on uncounted.
-    } else if !new.is_null() {
-        let node = current_node(entered.shard, own_thread_state());
-        entered.shard.add_block(node, Kind::Malloc, new as usize, size);
+    if !new.is_null() {
+        if !sampling::enabled() || sampling::draws_of_malloc(size) {
+            let node = current_node(entered.shard, own_thread_state());
+            entered.shard.add_block(node, Kind::Malloc, new as usize, size);
+        }
     } else if size != 0
         && let Some(old) = old
     {

@@ -59,7 +59,7 @@ unsafe fn gather(api: &Api, shard: &mut Shard) -> bool {
         let back = attribute(api, frame, c"f_back");
         (api.decref)(frame);
         frame = back.unwrap_or(ptr::null_mut());
-        if frame == api.none {
+        if frame == api.none.cast() {
             (api.decref)(frame);
             break;
         }

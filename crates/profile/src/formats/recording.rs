@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::mem::offset_of;
 
 use brimline_recording::layout::{
-    COUNT_UNIT, DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MALLOC_LEAF, MMAP_LEAF, MODE_MALLOC,
+    COUNT_UNIT, DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MAGIC, MALLOC_LEAF, MMAP_LEAF, MODE_MALLOC,
     MODE_SAMPLED, Node, OTHER_CODE, Record, STATE_FINAL, STATE_RECORDING, STATE_STOPPED, THREAD_CODE, Table, VARIANCE,
 };
 
@@ -30,6 +30,11 @@ use crate::{FunctionId, LabelSetId, Precision, Profile, ProfileBuilder, StackId,
 pub const OTHER: &str = "<other>";
 /// Name for what threads that shared a row did outside the functions they were started with.
 const SEVERAL_THREADS: &str = "several threads";
+
+/// Whether bytes start as a recording does.
+pub fn is_recording(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC)
+}
 
 /// The recordings of one run, one after the other merged into a profile.
 #[derive(Debug)]
@@ -157,12 +162,6 @@ impl Recordings {
                 first.mode.name()
             ));
             return Ok(());
-        }
-        if process.asked_for_stacks {
-            self.warnings.push(format!(
-                "process {} ran Python {}, whose frames this brimline cannot read: stacks came from the public API; exact, but slower",
-                process.pid, process.python
-            ));
         }
         self.warnings.extend(recording.warnings().iter().map(ToString::to_string));
         let lost = recording.header_u64(offset_of!(Header, overflow_count));
