@@ -1,5 +1,6 @@
 //! The command `brimline`.
 
+mod allocators;
 mod cli;
 mod commands;
 mod exit_code;

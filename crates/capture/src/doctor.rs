@@ -13,9 +13,10 @@ use crate::free_space::free_bytes;
 const SUPPORTED_MINORS: [u32; 1] = [11];
 /// An interpreter that says nothing for this long is left out.
 const PATIENCE: Duration = Duration::from_secs(5);
-const QUESTION: &str = "import sys, sysconfig\n\
+const QUESTION: &str = "import sys, sysconfig, importlib.util\n\
     print(sys.implementation.name, *sys.version_info[:3], sys.prefix != sys.base_prefix, \
-    sysconfig.get_config_var('Py_GIL_DISABLED') == 1, sep='\\n')";
+    sysconfig.get_config_var('Py_GIL_DISABLED') == 1, \
+    ' '.join(name for name in sys.argv[1:] if importlib.util.find_spec(name)), sep='\\n')";
 
 /// The state of this machine and working directory.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +48,8 @@ pub struct Python {
     pub version: Option<String>,
     /// Whether it belongs to a virtual environment.
     pub is_virtual_environment: bool,
+    /// Those of the packages asked about that it can import.
+    pub packages: Vec<String>,
     /// Whether allocations can be tracked.
     pub support: Support,
 }
@@ -63,10 +66,10 @@ pub enum Support {
     },
 }
 
-/// Looks around; `store` is where runs would be kept.
-pub fn inspect(store: &Path) -> Doctor {
+/// Looks around; `store` is where runs would be kept, `packages` are those whose presence matters.
+pub fn inspect(store: &Path, packages: &[&str]) -> Doctor {
     Doctor {
-        pythons: python_paths().into_iter().map(ask).collect(),
+        pythons: python_paths().into_iter().map(|path| ask(path, packages)).collect(),
         memory_limit_bytes: memory_limit(),
         physical_memory_bytes: crate::proc_files::physical_memory(),
         ptrace_scope: read("/proc/sys/kernel/yama/ptrace_scope").and_then(|text| text.parse().ok()),
@@ -95,12 +98,12 @@ fn python_paths() -> Vec<PathBuf> {
     environments.chain(on_path).filter(|path| path.is_file() && seen.insert(identity(path))).collect()
 }
 
-fn ask(path: PathBuf) -> Python {
-    let answer = output(&path);
+fn ask(path: PathBuf, packages: &[&str]) -> Python {
+    let answer = output(&path, packages);
     let lines: Vec<&str> = answer.as_deref().unwrap_or_default().lines().collect();
-    let [name, major, minor, micro, environment, is_free_threaded] = lines[..] else {
+    let [name, major, minor, micro, environment, is_free_threaded, present] = lines[..] else {
         let support = Support::Unsupported { reason: "the interpreter did not answer".to_owned() };
-        return Python { path, version: None, is_virtual_environment: false, support };
+        return Python { path, version: None, is_virtual_environment: false, packages: Vec::new(), support };
     };
     let version = format!("{major}.{minor}.{micro}");
     let is_known = major == "3" && minor.parse().is_ok_and(|minor| SUPPORTED_MINORS.contains(&minor));
@@ -115,13 +118,15 @@ fn ask(path: PathBuf) -> Python {
         None
     };
     let support = reason.map_or(Support::Supported, |reason| Support::Unsupported { reason });
-    Python { path, version: Some(version), is_virtual_environment: environment == "True", support }
+    let packages = present.split_whitespace().map(str::to_owned).collect();
+    Python { path, version: Some(version), is_virtual_environment: environment == "True", packages, support }
 }
 
 /// What the interpreter prints within [`PATIENCE`]: a few bytes, which a pipe holds.
-fn output(path: &Path) -> Option<String> {
+fn output(path: &Path, packages: &[&str]) -> Option<String> {
     let mut child = Command::new(path)
         .args(["-I", "-c", QUESTION])
+        .args(packages)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

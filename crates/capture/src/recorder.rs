@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use brimline_store::private_file::Durability;
 use brimline_store::{
-    Database, ProgramExit, RunEnd, RunFolder, RunLock, RunName, RunRecord, Store, StoreError, Timestamp, Tracking,
-    artifacts,
+    Database, ProcessRecord, ProgramExit, RunEnd, RunFolder, RunLock, RunName, RunRecord, Store, StoreError, Timestamp,
+    Tracking, artifacts,
 };
 
 use crate::close::close_recordings;
-use crate::error::LaunchError;
+use crate::error::{LaunchError, SnapshotError};
 use crate::launch;
 use crate::observer::{Observer, Problem};
 use crate::plan::Plan;
@@ -236,6 +236,8 @@ fn work(
         };
         match snapshot(folder, &request) {
             Ok(record) => observer.snapshot(&record),
+            // Due by time, and the program ended in the same moment: nothing is missing.
+            Err(SnapshotError::NothingAlive { .. }) if due.trigger.starts_with("every ") => {}
             Err(error) => {
                 let problem = Problem::SnapshotFailed { trigger: due.trigger, reason: chain(&error) };
                 observer.problem(&problem);
@@ -399,8 +401,15 @@ fn finish(
     run.record.processes = processes.records();
     run.record.python_versions = processes.python_versions();
     for refusal in artifacts::refusals(&run.folder).unwrap_or_default() {
-        if let Some(process) = run.record.processes.iter_mut().find(|process| process.pid == refusal.pid) {
-            process.refused = Some(refusal.reason.clone());
+        let reason = Some(refusal.reason.clone());
+        match run.record.processes.iter_mut().find(|process| process.pid == refusal.pid) {
+            Some(process) => process.refused = reason,
+            // It ended before it was seen.
+            None => run.record.processes.push(ProcessRecord {
+                pid: refusal.pid,
+                refused: reason,
+                ..ProcessRecord::default()
+            }),
         }
         problems.tell(Problem::Refused { pid: refusal.pid, reason: refusal.reason });
     }

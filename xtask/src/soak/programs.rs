@@ -1,4 +1,4 @@
-//! The end-to-end tests at full length: 100 kills, 1,000 forks, 10 races.
+//! The end-to-end tests at full length: kills, forks, races, out-of-memory kills, a storm of threads; docs/soak.md.
 use std::path::Path;
 use std::process::Command;
 

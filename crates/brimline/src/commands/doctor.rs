@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use brimline_capture::doctor::{Doctor, Python, Support, inspect};
 use serde_json::json;
 
+use crate::allocators::PACKAGES;
 use crate::exit_code::ExitCode;
 use crate::quantity::bytes;
 use crate::stores::open;
@@ -31,7 +32,7 @@ pub(crate) struct Args {
 /// Carries the command out. No usable interpreter is an incomplete answer.
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let store = open(args.store.as_deref());
-    let found = inspect(store.root());
+    let found = inspect(store.root(), &PACKAGES.each_ref().map(|package| package.name));
     let tracker = tracker_library::installed();
     let problems = problems(&found, tracker.as_ref().err());
     let ready = problems.is_empty();
@@ -41,7 +42,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             json!({
                 "path": python.path.display().to_string(), "version": python.version,
                 "virtual_environment": python.is_virtual_environment,
-                "ready": reason(python).is_none(), "problem": reason(python),
+                "ready": reason(python).is_none(), "problem": reason(python), "coarse": python.packages,
             })
         };
         let answer = json!({
@@ -103,6 +104,9 @@ fn write_list(found: &Doctor, out: &mut dyn Write) -> anyhow::Result<()> {
             reason(python).map_or("ready".to_owned(), |reason| format!("{reason}; its process series can be recorded"));
         let line = format!("python: {} ({version}{kind}): {verdict}", python.path.display());
         writeln!(out, "{}", plain(&line))?;
+        for package in PACKAGES.iter().filter(|package| python.packages.iter().any(|name| name == package.name)) {
+            writeln!(out, "  {}: {}", package.name, package.advice)?;
+        }
     }
     if let Some(limit) = found.memory_limit_bytes.or(found.physical_memory_bytes) {
         writeln!(out, "memory limit: {}", bytes(limit as i64))?;

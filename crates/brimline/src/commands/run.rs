@@ -9,6 +9,7 @@ use std::time::Duration;
 use brimline_capture::{
     LiveState, Observer, Plan, Problem, SnapshotThreshold, SnapshotTriggers, record, signal_number,
 };
+use brimline_profile::Profile;
 use brimline_store::ProgramExit;
 use brimline_store::{Location, RunFolder, SnapshotRecord};
 use clap::ValueEnum;
@@ -190,6 +191,10 @@ fn summarise(folder: &RunFolder, args: &Args, code: i32, problems: &[String]) ->
     let select = SelectArgs { process: None, store: args.store.clone() };
     let (input, warnings) = input::load(Some(folder.id().as_str()), &select)?;
     super::warn(&warnings);
+    for wanted in args.lines.iter().filter(|wanted| !has_function(&input.recorded.profile, wanted)) {
+        let text = format!("no lines are kept: expected a function `{wanted}` that allocates, found none of that name");
+        let _ = writeln!(std::io::stderr(), "brimline: {}", plain(&text));
+    }
     let summary = Summary::of(&input);
     let mut stderr = std::io::stderr().lock();
     if args.json {
@@ -198,6 +203,16 @@ fn summarise(folder: &RunFolder, args: &Args, code: i32, problems: &[String]) ->
         summary.write(&shorter(&path), &mut stderr)?;
     }
     Ok(())
+}
+
+/// Whether a function of the run goes by this name; `load`, `Session.load` and `models:Session.load` may be one.
+fn has_function(profile: &Profile, wanted: &str) -> bool {
+    let wanted = wanted.rsplit(':').next().unwrap_or(wanted);
+    profile.functions.iter().any(|function| {
+        let name = profile.strings.get(function.name);
+        let ends = |long: &str, short: &str| long.strip_suffix(short).is_some_and(|front| front.ends_with('.'));
+        name == wanted || ends(name, wanted) || ends(wanted, name)
+    })
 }
 
 /// Relative to the working directory where that is shorter to read.

@@ -33,12 +33,13 @@ impl Report for Json {
         let mode = report.input.recorded.processes.first().map(|process| process.mode.name());
         write!(
             out,
-            "{{\"schema\":\"brimline.report/1\",\"run\":{},\"process\":{},\"by\":\"{}\",\"metric\":\"{}\",\"mode\":{},\"totals\":{totals},\n\"rows\":[",
+            "{{\"schema\":\"brimline.report/1\",\"run\":{},\"process\":{},\"by\":\"{}\",\"metric\":\"{}\",\"mode\":{},\"notes\":{},\"totals\":{totals},\n\"rows\":[",
             json!(report.input.name),
             json!(report.input.process),
             report.by.name(),
             report.metric.name(),
             json!(mode),
+            json!(crate::allocators::notes(&report.input.recorded.profile)),
         )?;
         let top = report.top.unwrap_or(usize::MAX);
         match &report.rows {

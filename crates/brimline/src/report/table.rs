@@ -10,6 +10,7 @@ use brimline_profile::{Precision, value};
 
 use super::processes::ProcessRow;
 use super::{Report, ReportInput, Rows};
+use crate::allocators::notes;
 use crate::metric::Metric;
 use crate::quantity::{bytes, count, percent};
 use crate::site::Site;
@@ -94,6 +95,7 @@ pub(super) fn heading(report: &ReportInput<'_>) -> Vec<String> {
         numbers.push(format!("{} open files", count(open)));
     }
     lines.push(numbers.join(" · "));
+    lines.extend(notes(&report.input.recorded.profile));
     lines.extend(asked_for_stacks(&report.input.recorded));
     lines
 }

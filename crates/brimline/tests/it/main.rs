@@ -2,14 +2,17 @@
 #![allow(unsafe_code, reason = "signals are sent by system call")]
 #![allow(clippy::print_stderr, reason = "tests say why they cannot run")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod allocators;
 mod answer;
 mod counting;
 mod damage;
 mod disk;
+mod faults;
 mod greenlets;
 mod heaps;
 mod identity;
 mod kills;
+mod long_runs;
 mod modes;
 mod peaks;
 mod pprof;

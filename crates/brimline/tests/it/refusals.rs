@@ -68,3 +68,15 @@ fn hostile_names_stay_data() {
     let flame = ended(&mut session.brimline(["report", "--format", "flame"])).expect_code(0);
     assert!(!flame.stdout.contains("<script>alert"), "a name became markup");
 }
+
+#[test]
+fn lines_of_a_function_that_never_ran_are_missed() {
+    let Some(python) = any_python() else { return };
+    let session = Session::new();
+    let script = session.write("script.py", "def fill(): return [bytes(n) for n in range(99)]\nfill()\n");
+    for (name, is_there) in [("fill", true), ("script:fill", true), ("nosuch", false), ("ill", false)] {
+        let mut run = session.brimline(["run", "--lines", name, "--"]);
+        let ended = ended(run.args([&python.bare, &script])).expect_code(0);
+        assert_eq!(!ended.stderr.contains(&format!("a function `{name}`")), is_there, "{name}: {}", ended.stderr);
+    }
+}
