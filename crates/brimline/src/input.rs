@@ -14,6 +14,7 @@ use crate::exit_code::ExitCode;
 use crate::refusal::{Refusal, usage};
 use crate::source_text::SourceText;
 use crate::stores::{open, resolve};
+use crate::symbols::LocalFiles;
 
 /// No recording is larger; a compressed file that claims more is refused.
 const LARGEST_RECORDING: u64 = 4 << 30;
@@ -142,7 +143,7 @@ fn nothing_recorded(
 
 /// Reads all recordings; one that is damaged is left out with a warning as long as another can be read.
 fn read_all(files: &[RecordingFile]) -> anyhow::Result<(Input, Vec<String>)> {
-    let mut recordings = Recordings::default();
+    let mut recordings = Recordings::new(Box::new(LocalFiles::default()));
     let mut failures = Vec::new();
     for file in files {
         let read = file.read(LARGEST_RECORDING).map_err(anyhow::Error::from);
@@ -210,7 +211,7 @@ fn untracked(folder: &RunFolder, process: Option<u32>, warnings: &mut Vec<String
 
 fn load_file(path: &Path, process: Option<u32>) -> anyhow::Result<(Input, Vec<String>)> {
     let bytes = read(path)?;
-    let mut recordings = Recordings::default();
+    let mut recordings = Recordings::new(Box::new(LocalFiles::default()));
     add(&mut recordings, &bytes, path)?;
     let decoded = recordings.finish();
     let found = decoded.value.processes.first().map(|process| process.pid);

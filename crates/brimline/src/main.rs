@@ -12,6 +12,7 @@ mod site;
 mod source_text;
 mod stores;
 mod summary;
+mod symbols;
 mod terminal;
 mod tracker_library;
 mod view;

@@ -15,7 +15,7 @@ use brimline_recording::layout::STATE_FINAL;
 use crate::api::Api;
 use crate::layout311 as layout;
 use crate::stack::load;
-use crate::{codes, fork, lines, python, recording, shadow, state, system, threads, ticker};
+use crate::{codes, fork, lines, native, python, recording, shadow, state, system, threads, ticker};
 
 /// Where recordings go; without it the library does nothing.
 const FOLDER_VARIABLE: &CStr = c"BRIMLINE_TRACKER_DIR";
@@ -64,6 +64,7 @@ pub(crate) extern "C" fn start() {
             return;
         }
         lines::init();
+        native::init();
         python::init(Api::get().runtime as usize);
         fork::init();
         state::activate();

@@ -29,6 +29,7 @@ mod lock;
 mod map;
 #[cfg(not(test))]
 mod mappings;
+mod native;
 #[cfg(not(test))]
 mod python;
 #[cfg(not(test))]

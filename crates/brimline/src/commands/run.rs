@@ -25,11 +25,15 @@ use crate::tracker_library;
 /// Tells the tracker which functions' lines to follow, comma-separated.
 const LINES_VARIABLE: &str = "BRIMLINE_TRACKER_LINES";
 
+/// Asks the tracker for native frames.
+const NATIVE_VARIABLE: &str = "BRIMLINE_TRACKER_NATIVE";
+
 /// Arguments.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   brimline run -- python app.py --port 8000
   brimline run --name before -- pytest tests/test_orders.py
+  brimline run --native-frames -- python train.py       C, C++ and Rust functions below the Python lines
   brimline run --snapshot-at 85% -- gunicorn app:app     a snapshot before the OOM killer comes
 
 The program's output, input, signals and exit code are its own.")]
@@ -43,6 +47,9 @@ pub(crate) struct Args {
     /// What is counted.
     #[arg(long, value_enum, default_value = "exact")]
     pub(crate) mode: Mode,
+    /// Also keep the C, C++ and Rust functions between a Python line and its allocations.
+    #[arg(long)]
+    pub(crate) native_frames: bool,
     /// Also keep what the process grew while each line of this function ran; repeatable. `brimline lines` shows it.
     #[arg(long, value_name = "FUNCTION")]
     pub(crate) lines: Vec<String>,
@@ -115,6 +122,9 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     plan.interval = args.interval;
     if !args.lines.is_empty() {
         plan.environment.push((LINES_VARIABLE.into(), args.lines.join(",").into()));
+    }
+    if args.native_frames {
+        plan.environment.push((NATIVE_VARIABLE.into(), "1".into()));
     }
     plan.triggers =
         SnapshotTriggers { every: args.snapshot_every, on_signal: args.snapshot_on, at: args.snapshot_at.clone() };
