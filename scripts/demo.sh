@@ -5,8 +5,8 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/find-pythons.sh
 . scripts/find-pythons.sh
 find_pythons
-python=${SHARED_PYTHON:-$STATIC_PYTHON}
-[ -n "$python" ] || { echo "demo.sh: needs a CPython 3.11 (python3.11 on PATH)" >&2; exit 2; }
+python=${PYTHONS[0]:-}
+[ -n "$python" ] || { echo "demo.sh: needs a CPython from 3.8 to 3.13 (python3 on PATH)" >&2; exit 2; }
 
 cargo build --quiet --release --package brimline
 brimline=${CARGO_TARGET_DIR:-target}/release/brimline

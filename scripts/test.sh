@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs all tests with all their set-up: scripts/test.sh [arguments of `cargo test`; default: --workspace]
 #
-# Needs cargo, a C compiler and CPython 3.11; Python packages are installed below the user's cache folder. As root on
+# Needs cargo, a C compiler and CPythons from 3.8 to 3.13; Python packages are installed below the user's cache folder. As root on
 # Debian, missing Debian packages are installed too. Tests whose interpreter or oracle is missing say so on stderr;
 # with BRIMLINE_TEST_STRICT=1 they fail instead.
 set -euo pipefail
@@ -49,23 +49,20 @@ done
 install_debian_packages
 find_pythons
 
+for missing in "${MISSING_PYTHONS[@]}"; do
+    say "found no $missing"
+    [ "${BRIMLINE_TEST_STRICT:-0}" = 0 ] || exit 1
+done
 pythons='' venvs=''
-for layout in shared static; do
-    variable=${layout^^}_PYTHON
-    python=${!variable}
-    if [ -z "$python" ]; then
-        say "no CPython 3.11 in the $layout layout found"
-        [ "${BRIMLINE_TEST_STRICT:-0}" = 0 ] || exit 1
-        continue
-    fi
-    venv=$(make_venv "$python" "$layout" crates/brimline/tests/requirements.txt)
-    say "$layout: $python, $venv"
+for python in "${PYTHONS[@]}"; do
+    venv=$(make_venv "$python" "${python##*/}" crates/brimline/tests/requirements.txt)
+    say "$python, $venv"
     pythons=${pythons:+$pythons:}$python
     venvs=${venvs:+$venvs:}$venv
 done
 # A part of pytest's own suite is one of the real programs; only the source package has it.
 if [ -n "$pythons" ]; then
-    release=$(sed -n 's/^pytest==//p' crates/brimline/tests/requirements.txt)
+    release=$(sed -n 's/^pytest==\([0-9.]*\).*/\1/p' crates/brimline/tests/requirements.txt | head -1)
     export BRIMLINE_TEST_PYTEST_SOURCES=$cache/pytest-$release
     if [ ! -e "$BRIMLINE_TEST_PYTEST_SOURCES/testing/code" ]; then
         say "fetching pytest's sources"

@@ -15,7 +15,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   tidy    check what the compiler does not: crate edges, names, sizes, paths, licences, docs, reasons for `unsafe`
   bless   run the tests and write what they produced over the golden files
   soak    the long versions of the end-to-end tests: 100 kills, 1,000 forks, 10 races
-  offsets [PYTHON] [--write]   compare (or renew) the tracker's interpreter offsets with the headers of a Python 3.11";
+  offsets PYTHON… [--write]   compare (or renew) the tracker's interpreter offsets with the headers of interpreters";
 
 fn main() -> ExitCode {
     let task = std::env::args().nth(1);
@@ -25,8 +25,8 @@ fn main() -> ExitCode {
         Some("offsets") => {
             let arguments: Vec<String> = std::env::args().skip(2).collect();
             let write = arguments.iter().any(|argument| argument == "--write");
-            let python = arguments.iter().find(|argument| !argument.starts_with('-'));
-            root().and_then(|root| offsets::run(&root, python.map_or("python3.11", String::as_str), write))
+            let pythons: Vec<_> = arguments.into_iter().filter(|argument| !argument.starts_with('-')).collect();
+            root().and_then(|root| offsets::run(&root, &pythons, write))
         }
         Some("soak") => root().and_then(|root| commands::soak(&root)),
         _ => {

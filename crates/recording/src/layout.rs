@@ -137,7 +137,7 @@ pub struct Header {
     pub stop_errno: u32,
     /// How the process ended as far as the tracker saw it: 0 not yet, 1 finalized, 2 exec, 3 `_exit`.
     pub end: u32,
-    /// Tracker's offset self-test: 0 not run, 1 passed, 2 failed.
+    /// Tracker's offset self-test: 0 not run, 1 passed, 2 failed or no offsets known: stacks come from the public API.
     pub self_test: u32,
     /// 0 = exact.
     pub mode: u32,
@@ -231,17 +231,20 @@ pub struct Record {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Code {
-    /// `co_qualname`, UTF-8: offset and length in the text.
+    /// `co_qualname`, up to 3.10 `co_name`, UTF-8: offset and length in the text.
     pub name: Span,
     /// `co_filename`, UTF-8.
     pub file: Span,
-    /// `co_linetable` (PEP 657 location table from 3.11 on).
+    /// `co_linetable` (from 3.11 on a PEP 657 location table, in 3.10 that of PEP 626), up to 3.9 `co_lnotab`.
     pub line_table: Span,
     /// `co_firstlineno`.
     pub first_line: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Zero or [`CODE_HAS_LINES`].
+    pub flags: u32,
 }
+
+/// [`Code::flags`]: there is no line table, [`Node::instruction`] is the line itself.
+pub const CODE_HAS_LINES: u32 = 1;
 
 /// Bytes in the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

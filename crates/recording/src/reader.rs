@@ -5,8 +5,8 @@ use core::fmt;
 use core::mem::offset_of;
 
 use crate::layout::{
-    BUILD_ID_BYTES, COMMAND_LINE_BYTES, COMMAND_LINE_OFFSET, Code, DATA_OFFSET, DIRECTORY_OFFSET, Extent, Header,
-    MAGIC, MAX_EXTENTS, Module, Node, Record, SIZE_CLASSES, SizeClass, Span, Table, Thread, VERSION,
+    BUILD_ID_BYTES, CODE_HAS_LINES, COMMAND_LINE_BYTES, COMMAND_LINE_OFFSET, Code, DATA_OFFSET, DIRECTORY_OFFSET,
+    Extent, Header, MAGIC, MAX_EXTENTS, Module, Node, Record, SIZE_CLASSES, SizeClass, Span, Table, Thread, VERSION,
 };
 
 /// Why bytes cannot be read as a recording at all.
@@ -83,6 +83,8 @@ pub struct CodeView<'a> {
     pub line_table: &'a [u8],
     /// First line.
     pub first_line: u32,
+    /// The nodes of this code hold lines, not instructions, and there is no location table.
+    pub has_lines: bool,
 }
 
 /// A thread's row.
@@ -265,6 +267,7 @@ impl<'a> Recording<'a> {
             file: self.text(span_at(row, offset_of!(Code, file))),
             line_table: self.text(span_at(row, offset_of!(Code, line_table))),
             first_line: u32_at(row, offset_of!(Code, first_line)),
+            has_lines: u32_at(row, offset_of!(Code, flags)) & CODE_HAS_LINES != 0,
         })
     }
 

@@ -7,7 +7,7 @@ type Object = *mut c_void;
 
 macro_rules! api {
     ($($(#[$doc:meta])* $field:ident: $name:literal = $kind:ty,)*) => {
-        /// Every name the tracker needs.
+        /// Every name the tracker needs; an `Option` where not every version has it.
         #[derive(Clone, Copy)]
         pub(crate) struct Api {
             $($(#[$doc])* pub(crate) $field: $kind,)*
@@ -19,10 +19,11 @@ macro_rules! api {
                 Ok(Self { $($field: {
                     // SAFETY: looks up a name; the signatures are those of the documented C API.
                     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, $name.as_ptr()) };
-                    if address.is_null() {
+                    if address.is_null() && !stringify!($kind).starts_with("Option") {
                         return Err($name);
                     }
-                    // SAFETY: a data symbol's address or a function of this signature, both pointer-sized.
+                    // SAFETY: a data symbol's address or a function of this signature, both pointer-sized; null only
+                    // for an `Option`.
                     unsafe { core::mem::transmute::<*mut c_void, $kind>(address) }
                 },)* })
             }
@@ -42,11 +43,15 @@ api! {
     add_pending_call:
         c"Py_AddPendingCall" = unsafe extern "C" fn(unsafe extern "C" fn(*mut c_void) -> c_int, *mut c_void) -> c_int,
     collect: c"PyGC_Collect" = unsafe extern "C" fn() -> isize,
-    thread_get: c"PyThreadState_Get" = unsafe extern "C" fn() -> *mut c_void,
-    thread_frame: c"PyThreadState_GetFrame" = unsafe extern "C" fn(*mut c_void) -> Object,
-    frame_back: c"PyFrame_GetBack" = unsafe extern "C" fn(Object) -> Object,
-    frame_code: c"PyFrame_GetCode" = unsafe extern "C" fn(Object) -> Object,
-    frame_last_instruction: c"PyFrame_GetLasti" = unsafe extern "C" fn(Object) -> c_int,
+    /// The thread state that holds the GIL on this thread; called so up to 3.12, and from 3.13 on.
+    current_thread_old: c"_PyThreadState_UncheckedGet" = Option<unsafe extern "C" fn() -> *mut c_void>,
+    current_thread_new: c"PyThreadState_GetUnchecked" = Option<unsafe extern "C" fn() -> *mut c_void>,
+    eval_frame: c"PyEval_GetFrame" = unsafe extern "C" fn() -> Object,
+    frame_line: c"PyFrame_GetLineNumber" = unsafe extern "C" fn(Object) -> c_int,
+    gc_disable: c"PyGC_Disable" = Option<unsafe extern "C" fn() -> c_int>,
+    gc_enable: c"PyGC_Enable" = Option<unsafe extern "C" fn() -> c_int>,
+    none: c"_Py_NoneStruct" = Object,
+    incref: c"Py_IncRef" = unsafe extern "C" fn(Object),
     decref: c"Py_DecRef" = unsafe extern "C" fn(Object),
     err_clear: c"PyErr_Clear" = unsafe extern "C" fn(),
     err_fetch: c"PyErr_Fetch" = unsafe extern "C" fn(*mut Object, *mut Object, *mut Object),

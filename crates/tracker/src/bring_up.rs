@@ -13,12 +13,17 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use brimline_recording::layout::STATE_FINAL;
 
 use crate::api::Api;
-use crate::layout311 as layout;
-use crate::stack::load;
-use crate::{codes, fork, lines, native, python, recording, shadow, state, system, threads, ticker};
+use crate::{
+    codes, fork, lines, native, offsets, public_frames, python, recording, shadow, stack, state, system, threads,
+    ticker,
+};
 
 /// Where recordings go; without it the library does nothing.
 const FOLDER_VARIABLE: &CStr = c"BRIMLINE_TRACKER_DIR";
+/// `public`: stacks are asked of the public API even where the layout is known.
+const FRAMES_VARIABLE: &CStr = c"BRIMLINE_TRACKER_FRAMES";
+/// Oldest version whose frames can be read: 3.8.
+const OLDEST_MINOR: u32 = 8;
 
 static PHASE: AtomicU8 = AtomicU8::new(STARTING);
 const STARTING: u8 = 0;
@@ -41,14 +46,33 @@ pub(crate) extern "C" fn start() {
         let version: unsafe extern "C" fn() -> *const c_char = core::mem::transmute(version);
         let version = CStr::from_ptr(version()).to_bytes();
         let number = version.split(|&byte| byte == b' ').next().unwrap_or(version);
-        let Some(hex) = supported(number) else {
-            recording::refuse(folder, &[b"Python ", number, b" is not supported: expected 3.11\n"]);
-            return;
+        let hex = match parse(number) {
+            Some(hex) if hex >> 16 & 0xff >= OLDEST_MINOR => hex,
+            _ => {
+                recording::refuse(folder, &[b"Python ", number, b" is not supported: expected 3.8 or newer\n"]);
+                return;
+            }
         };
+        if version.windows(FREE_THREADED.len()).any(|part| part == FREE_THREADED) {
+            recording::refuse(
+                folder,
+                &[
+                    b"Python ",
+                    number,
+                    b" is a free-threaded build, which is not supported: expected one with the GIL\n",
+                ],
+            );
+            return;
+        }
         if let Err(name) = Api::init() {
             recording::refuse(folder, &[b"this Python does not export ", name.to_bytes(), b"\n"]);
             return;
         }
+        let runtime = Api::get().runtime;
+        let is_asked = libc::getenv(FRAMES_VARIABLE.as_ptr());
+        let is_known = (is_asked.is_null() || CStr::from_ptr(is_asked) != c"public")
+            && offsets::choose(hex >> 16 & 0xff)
+            && (offsets::agree_with_debug_offsets(runtime) || offsets::forget());
         if system::address_space_is_limited() {
             recording::refuse(
                 folder,
@@ -63,9 +87,12 @@ pub(crate) extern "C" fn start() {
         if recording::create(folder, hex).is_err() {
             return;
         }
+        if !is_known {
+            (*recording::header()).self_test = 2;
+        }
         lines::init();
         native::init();
-        python::init(Api::get().runtime as usize);
+        python::init();
         fork::init();
         state::activate();
         codes::watch_deaths(Api::get().code_type);
@@ -73,12 +100,20 @@ pub(crate) extern "C" fn start() {
     }
 }
 
-/// `0x030b07f0` for `3.11.7`; `None` for versions whose layout is not known.
-fn supported(number: &[u8]) -> Option<u32> {
-    let micro = number.strip_prefix(b"3.11.")?;
-    let digits = micro.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let value = micro[..digits].iter().fold(0_u32, |value, &digit| value * 10 + u32::from(digit - b'0'));
-    (digits > 0).then_some(0x030b_0000 | value << 8 | 0xf0)
+/// In the version text of builds without a GIL, whose objects are laid out differently.
+const FREE_THREADED: &[u8] = b"free-threading build";
+
+/// `0x030b07f0` for `3.11.7`, `0x030d0000` for `3.13.0rc1+`; `None` for anything but a 3.
+fn parse(number: &[u8]) -> Option<u32> {
+    let mut parts = number.split(|&byte| byte == b'.').map(|part| {
+        let digits = part.iter().take_while(|byte| byte.is_ascii_digit());
+        let value = digits.clone().fold(0_u32, |value, &digit| value.wrapping_mul(10) + u32::from(digit - b'0'));
+        (value & 0xff, digits.count() == part.len())
+    });
+    let ((3, true), (minor, true), (micro, is_final)) = (parts.next()?, parts.next()?, parts.next()?) else {
+        return None;
+    };
+    Some(0x0300_0000 | minor << 16 | micro << 8 | if is_final { 0xf0 } else { 0 })
 }
 
 /// Called from rare paths of the hooks, inside: looks whether the interpreter has come up.
@@ -118,50 +153,93 @@ unsafe extern "C" fn on_main_thread(_: *mut c_void) -> c_int {
     let (mut kind, mut value, mut trace) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
     (api.err_fetch)(&raw mut kind, &raw mut value, &raw mut trace);
     python::install_if_replaced();
-    if self_test() {
-        (*recording::header()).self_test = 1;
-        register_at_exit();
-        ticker::ensure_running();
-    } else {
-        (*recording::header()).self_test = 2;
-        state::deactivate();
-        fork::refuse(b"the frame layout of this Python 3.11 is not the expected one\n");
+    let header = recording::header();
+    if (*header).self_test != 2 {
+        let passed = self_test();
+        (*header).self_test = if passed { 1 } else { 2 };
+        if !passed {
+            offsets::forget();
+        }
     }
+    register_at_exit();
+    ticker::ensure_running();
     (api.err_restore)(kind, value, trace);
     0
 }
 
-/// Compares the frames as this crate reads them with what the public API says.
+/// Compares frames and code objects as this crate reads them with what the public API says.
 unsafe fn self_test() -> bool {
-    let api = Api::get();
-    let thread = (api.thread_get)();
-    let mut raw = load(load(thread as usize + layout::THREAD_CFRAME) + layout::CFRAME_CURRENT_FRAME);
-    let mut frame = (api.thread_frame)(thread);
-    let mut equal = !frame.is_null();
-    while !frame.is_null() {
-        while raw != 0 && crate::stack::is_incomplete(raw) {
-            raw = load(raw + layout::FRAME_PREVIOUS);
+    let (api, at) = (Api::get(), offsets::current());
+    let thread = python::own_thread_state();
+    if thread != python::running_thread_state() {
+        return false;
+    }
+    let mut raw = stack::top_frame(at, thread);
+    let mut frame = (api.eval_frame)();
+    if frame.is_null() {
+        return false;
+    }
+    (api.incref)(frame);
+    let mut equal = true;
+    while equal && frame != api.none {
+        while raw != 0 && (stack::is_interpreters_own(at, raw) || stack::is_incomplete(at, raw)) {
+            raw = stack::load(raw + at.frame_previous);
         }
-        let code = (api.frame_code)(frame);
-        if raw == 0 || load(raw + layout::FRAME_CODE) != code as usize {
-            equal = false;
-        } else {
-            let offset = load(raw + layout::FRAME_INSTRUCTION).wrapping_sub(code as usize + layout::CODE_INSTRUCTIONS);
-            equal &= offset as c_int == (api.frame_last_instruction)(frame);
-            raw = load(raw + layout::FRAME_PREVIOUS);
+        equal = raw != 0 && is_frame(api, frame, raw);
+        if equal {
+            raw = stack::load(raw + at.frame_previous);
         }
-        (api.decref)(code);
-        let back = (api.frame_back)(frame);
+        let back = (api.attribute)(frame, c"f_back".as_ptr());
         (api.decref)(frame);
-        frame = back;
-        if !equal {
-            if !frame.is_null() {
-                (api.decref)(frame);
-            }
+        if back.is_null() {
+            (api.err_clear)();
             return false;
         }
+        frame = back;
+    }
+    (api.decref)(frame);
+    while equal && raw != 0 && (stack::is_interpreters_own(at, raw) || stack::is_incomplete(at, raw)) {
+        raw = stack::load(raw + at.frame_previous);
     }
     equal && raw == 0
+}
+
+/// Whether a frame object is that of the frame at `raw`.
+unsafe fn is_frame(api: &Api, frame: *mut c_void, raw: usize) -> bool {
+    let at = offsets::current();
+    let code = (api.attribute)(frame, c"f_code".as_ptr());
+    let last = (api.attribute)(frame, c"f_lasti".as_ptr());
+    if code.is_null() || last.is_null() {
+        (api.err_clear)();
+        return false;
+    }
+    let instruction = ((api.long_as_unsigned)(last) as i32 >> 1) as u32;
+    let equal =
+        stack::code_of(at, raw) == code as usize && stack::instruction_of(at, raw) == instruction && is_code(api, code);
+    (api.decref)(last);
+    (api.decref)(code);
+    equal
+}
+
+/// Whether the names and the first line of a code object are where they are thought to be.
+unsafe fn is_code(api: &Api, code: *mut c_void) -> bool {
+    let Some(row) = codes::intern(code as usize) else { return true };
+    let row = &*recording::code(row);
+    let has = |name: &CStr, check: &dyn Fn(*mut c_void) -> bool| {
+        let value = (api.attribute)(code, name.as_ptr());
+        if value.is_null() {
+            (api.err_clear)();
+            return false;
+        }
+        let equal = check(value);
+        (api.decref)(value);
+        equal
+    };
+    let name = if offsets::current().minor > 10 { c"co_qualname" } else { c"co_name" };
+    // Longer names are cut.
+    has(name, &|value| public_frames::utf8(api, value).starts_with(recording::text_of(row.name)))
+        && has(c"co_filename", &|value| public_frames::utf8(api, value).starts_with(recording::text_of(row.file)))
+        && has(c"co_firstlineno", &|value| (api.long_as_unsigned)(value) as u32 == row.first_line)
 }
 
 /// `PyMethodDef`.
@@ -200,7 +278,8 @@ unsafe fn register_at_exit() {
             (api.decref)(object);
         }
     }
-    if !was_there {
+    // Up to 3.9 the module itself holds the handlers.
+    if !was_there && (*recording::header()).python_version >= 0x030a_0000 {
         // The program sees the modules it would see without us.
         (api.dict_delete)(modules, c"atexit".as_ptr());
     }

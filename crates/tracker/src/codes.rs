@@ -6,11 +6,11 @@
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-use brimline_recording::layout::{Code, Span, Table};
+use brimline_recording::layout::{CODE_HAS_LINES, Code, Span, Table};
 
-use crate::layout311 as layout;
 use crate::lock::Lock;
 use crate::map::{Map, mix};
+use crate::offsets::{self, Offsets};
 use crate::recording;
 
 /// Longest name or path kept, in bytes of UTF-8.
@@ -38,47 +38,76 @@ pub(crate) fn epoch() -> u32 {
     EPOCH.load(Ordering::Relaxed)
 }
 
+/// Row of the code object at `address` if it has one.
+pub(crate) fn known(address: usize) -> Option<u32> {
+    CODES.with(|codes| codes.by_address.get(address as u64))
+}
+
 /// Row of the code object at `address`; `None` when the tables are full.
 ///
 /// # Safety
-/// `address` is a live `PyCodeObject` of the layout in `layout311`.
+/// `address` is a live `PyCodeObject` of the present layout.
 pub(crate) unsafe fn intern(address: usize) -> Option<u32> {
     CODES.with(|codes| {
         if let Some(row) = codes.by_address.get(address as u64) {
             return Some(row);
         }
-        let code = address as *const u8;
-        let name = text_of(read(code, layout::CODE_NAME));
-        let file = text_of(read(code, layout::CODE_FILE));
-        let first_line = code.add(layout::CODE_FIRST_LINE).cast::<u32>().read();
-        let line_table = bytes_of(read(code, layout::CODE_LINE_TABLE));
-        let content = [hash_text(name), hash_text(file), hash_bytes(line_table), u64::from(first_line) | 1 << 40]
+        let (at, code) = (offsets::current(), address as *const u8);
+        let name = text_of(at, read(code, at.code_name));
+        let file = text_of(at, read(code, at.code_file));
+        let first_line = code.add(at.code_first_line).cast::<u32>().read();
+        codes.add(address, name, file, first_line, Some(bytes_of(at, read(code, at.code_line_table))))
+    })
+}
+
+/// Row of the code object at `address` that has these names; the nodes that name it hold lines, not instructions.
+pub(crate) fn intern_named(address: usize, name: &[u8], file: &[u8], first_line: u32) -> Option<u32> {
+    let text = |bytes: &[u8]| Text { data: bytes.as_ptr(), length: bytes.len(), width: UTF8 };
+    CODES.with(|codes| codes.add(address, text(name), text(file), first_line, None))
+}
+
+impl Codes {
+    fn add(
+        &mut self,
+        address: usize,
+        name: Text,
+        file: Text,
+        first_line: u32,
+        line_table: Option<&[u8]>,
+    ) -> Option<u32> {
+        let lines = hash_bytes(line_table.unwrap_or_default());
+        let content = [hash_text(name), hash_text(file), lines, u64::from(first_line) | 1 << 40]
             .into_iter()
             .fold(0, |hash: u64, part| mix(hash.rotate_left(7) ^ part))
             | 1;
-        let row = match codes.by_content.get(content) {
+        let row = match self.by_content.get(content) {
             Some(row) => row,
             None => {
                 let row = recording::take(Table::Codes, 1)?;
-                let name = keep_text(codes, name);
-                let file = keep_text(codes, file);
-                let line_table = keep_bytes(codes, line_table);
-                recording::code(row).write(Code { name, file, line_table, first_line, reserved: 0 });
+                let name = keep_text(self, name);
+                let file = keep_text(self, file);
+                let flags = if line_table.is_some() { 0 } else { CODE_HAS_LINES };
+                let line_table = line_table.map_or(Span::default(), |table| keep_bytes(self, table));
+                // SAFETY: the row was just taken.
+                unsafe { recording::code(row).write(Code { name, file, line_table, first_line, flags }) };
                 crate::lines::consider(row, recording::text_of(name), recording::text_of(file));
-                codes.by_content.insert(content, row, (0, 0));
+                self.by_content.insert(content, row, (0, 0));
                 row
             }
         };
-        codes.by_address.insert(address as u64, row, (0, 0));
+        self.by_address.insert(address as u64, row, (0, 0));
         Some(row)
-    })
+    }
 }
 
 unsafe fn read(object: *const u8, offset: usize) -> *const u8 {
     object.add(offset).cast::<*const u8>().read()
 }
 
-/// A Python string where it lies: its characters and their width.
+/// [`Text::width`] of text that is UTF-8 already.
+const UTF8: usize = 0;
+
+/// A Python string where it lies: its characters and their width in bytes.
 #[derive(Clone, Copy)]
 struct Text {
     data: *const u8,
@@ -105,6 +134,10 @@ impl Text {
 
     /// Its UTF-8, cut after `LONGEST_TEXT` bytes.
     fn utf8(self, mut put: impl FnMut(&[u8])) {
+        if self.width == UTF8 {
+            // SAFETY: that many bytes lie there.
+            return put(unsafe { core::slice::from_raw_parts(self.data, self.length.min(LONGEST_TEXT)) });
+        }
         let mut length = 0;
         for character in self.characters() {
             let mut buffer = [0; 4];
@@ -118,29 +151,29 @@ impl Text {
     }
 }
 
-unsafe fn text_of(object: *const u8) -> Text {
+unsafe fn text_of(at: &Offsets, object: *const u8) -> Text {
     if object.is_null() {
         return Text::EMPTY;
     }
-    let state = object.add(layout::TEXT_STATE).cast::<u32>().read();
-    let (kind, compact, ascii) = (state >> 2 & 7, state >> 5 & 1 == 1, state >> 6 & 1 == 1);
+    let state = object.add(at.text_state).cast::<u32>().read() >> at.text_kind_shift;
+    let (kind, compact, ascii) = (state & 7, state >> 3 & 1 == 1, state >> 4 & 1 == 1);
     if !compact || !matches!(kind, 1 | 2 | 4) {
         return Text::EMPTY;
     }
-    let data = object.add(if ascii { layout::ASCII_DATA } else { layout::COMPACT_DATA });
-    let length = object.add(layout::TEXT_LENGTH).cast::<usize>().read();
+    let data = object.add(if ascii { at.ascii_data } else { at.compact_data });
+    let length = object.add(at.text_length).cast::<usize>().read();
     Text { data, length, width: kind as usize }
 }
 
-unsafe fn bytes_of<'a>(object: *const u8) -> &'a [u8] {
+unsafe fn bytes_of<'a>(at: &Offsets, object: *const u8) -> &'a [u8] {
     if object.is_null() {
         return &[];
     }
-    let length = object.add(layout::OBJECT_SIZE).cast::<usize>().read();
+    let length = object.add(at.object_size).cast::<usize>().read();
     if length > LONGEST_LINE_TABLE {
         return &[];
     }
-    core::slice::from_raw_parts(object.add(layout::BYTES_DATA), length)
+    core::slice::from_raw_parts(object.add(at.bytes_data), length)
 }
 
 fn hash_bytes(bytes: &[u8]) -> u64 {
@@ -200,7 +233,7 @@ fn keep_bytes(codes: &mut Codes, bytes: &[u8]) -> Span {
 /// # Safety
 /// `code_type` is `PyCode_Type`, and no other thread runs Python yet.
 pub(crate) unsafe fn watch_deaths(code_type: *mut u8) {
-    let slot = code_type.add(layout::TYPE_DEALLOC).cast::<*mut u8>();
+    let slot = code_type.add(offsets::current().type_dealloc).cast::<*mut u8>();
     if slot.read() != forget as *mut u8 {
         ORIGINAL_DEALLOC.store(slot.read(), Ordering::Release);
         slot.write(forget as *mut u8);

@@ -28,11 +28,6 @@ pub(crate) fn remember_folder(folder: &CStr) -> bool {
     true
 }
 
-/// Notes why this process is not tracked (any more).
-pub(crate) fn refuse(reason: &[u8]) {
-    recording::refuse(folder(), &[reason]);
-}
-
 /// Registers the handlers.
 pub(crate) fn init() {
     // SAFETY: plain libc call.

@@ -23,13 +23,15 @@ mod descriptors;
 mod fork;
 #[cfg(not(test))]
 mod interpose;
-mod layout311;
 mod lines;
 mod lock;
 mod map;
 #[cfg(not(test))]
 mod mappings;
 mod native;
+mod offsets;
+#[cfg(not(test))]
+mod public_frames;
 #[cfg(not(test))]
 mod python;
 #[cfg(not(test))]

@@ -88,7 +88,6 @@ fn unmapping(start: usize, bytes: usize) {
     if !state::active() {
         return;
     }
-    state::count_unmapping();
     if state::is_inside() {
         change_arenas(-(page_up(bytes) as i64));
     } else if let Some(entered) = state::enter() {

@@ -7,7 +7,7 @@ use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::api::Api;
-use crate::layout311 as layout;
+use crate::offsets::{self, NONE};
 use crate::shard::Kind;
 use crate::stack::{current_node, load};
 use crate::{lines, state};
@@ -34,33 +34,49 @@ struct Originals(UnsafeCell<[core::mem::MaybeUninit<Allocator>; DOMAINS]>);
 unsafe impl Sync for Originals {}
 static ORIGINALS: Originals = Originals(UnsafeCell::new([const { core::mem::MaybeUninit::uninit() }; DOMAINS]));
 
-/// Address of `_PyRuntime`, 0 before [`init`].
-static RUNTIME: AtomicUsize = AtomicUsize::new(0);
+/// Address of the interpreter's word for the thread state that holds the GIL; 0 where a function has to be asked.
+static CURRENT_THREAD: AtomicUsize = AtomicUsize::new(0);
+/// Address of a word that is zero when there is no interpreter (yet or any more); of any other where the function that
+/// needs it looks itself.
+static HAS_INTERPRETER: AtomicUsize = AtomicUsize::new(0);
+static ALWAYS: usize = 1;
 /// `malloc` of each domain before anything was wrapped.
 static FIRST_MALLOCS: [AtomicUsize; DOMAINS] = [const { AtomicUsize::new(0) }; DOMAINS];
 
-/// Tells where the interpreter keeps its state.
-pub(crate) fn init(runtime: usize) {
-    RUNTIME.store(runtime, Ordering::Release);
+/// Notes where the interpreter keeps its state; once, by the constructor.
+pub(crate) fn init() {
+    let (at, runtime) = (offsets::current(), Api::get().runtime as usize);
+    if at.runtime_current_thread != NONE {
+        CURRENT_THREAD.store(runtime + at.runtime_current_thread, Ordering::Release);
+        HAS_INTERPRETER.store(runtime + at.runtime_auto_interpreter, Ordering::Release);
+    } else {
+        HAS_INTERPRETER.store(&raw const ALWAYS as usize, Ordering::Release);
+    }
 }
 
 /// Thread state of this thread if it has one: for callers that may not hold the GIL.
 #[inline]
 pub(crate) fn own_thread_state() -> usize {
-    let runtime = RUNTIME.load(Ordering::Relaxed);
-    // SAFETY: `_PyRuntime` is static data of the interpreter.
-    if runtime == 0 || unsafe { load(runtime + layout::RUNTIME_AUTO_INTERPRETER) } == 0 {
+    let word = HAS_INTERPRETER.load(Ordering::Relaxed);
+    // SAFETY: static data of the interpreter, or ours.
+    if word == 0 || unsafe { load(word) } == 0 {
         return 0;
     }
-    // SAFETY: the thread-specific key exists as long as the field read above is set.
+    // SAFETY: the thread-specific key exists as long as the word read above is set.
     unsafe { (Api::get().gil_state_this_thread)() as usize }
 }
 
 /// Thread state that holds the GIL: this thread's, for callers that hold it.
 #[inline]
-fn running_thread_state() -> usize {
-    // SAFETY: as in `own_thread_state`.
-    unsafe { load(RUNTIME.load(Ordering::Relaxed) + layout::RUNTIME_CURRENT_THREAD) }
+pub(crate) fn running_thread_state() -> usize {
+    let word = CURRENT_THREAD.load(Ordering::Relaxed);
+    if word != 0 {
+        // SAFETY: static data of the interpreter.
+        return unsafe { load(word) };
+    }
+    let api = Api::get();
+    // SAFETY: only looks.
+    api.current_thread_new.or(api.current_thread_old).map_or(0, |ask| unsafe { ask() as usize })
 }
 
 #[inline]

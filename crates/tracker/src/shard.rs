@@ -84,8 +84,6 @@ pub(crate) struct Shard {
     pub(crate) root: u32,
     pub(crate) stack: StackCache,
     pub(crate) native: Native,
-    /// How often this thread has unmapped memory; see `stack.rs`.
-    pub(crate) unmappings: u32,
     /// How often thread-specific data has been torn down while this thread ends.
     pub(crate) farewells: u32,
     steps: Map<Step, u32>,
@@ -116,7 +114,6 @@ impl Shard {
             root: 0,
             stack: StackCache::new(),
             native: Native::new(),
-            unmappings: 0,
             farewells: 0,
             steps: Map::new(),
             others: Map::new(),

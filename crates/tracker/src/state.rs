@@ -99,17 +99,6 @@ pub(crate) fn step_out() {
     }
 }
 
-/// This thread gives mapped memory back, inside the tracker or not.
-pub(crate) fn count_unmapping() {
-    // SAFETY: as in `step_out`.
-    unsafe {
-        let shard = *thread_slot();
-        if shard as usize > LEAVING as usize {
-            (*shard).unmappings = (*shard).unmappings.wrapping_add(1);
-        }
-    }
-}
-
 /// True when this thread is inside the tracker or one of Python's allocators that the tracker wraps.
 pub(crate) fn is_inside() -> bool {
     // SAFETY: the slot is this thread's own, and a shard in it is alive.

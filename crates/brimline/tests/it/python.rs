@@ -2,7 +2,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A CPython 3.11 and a virtual environment made from it with the packages of `requirements.txt`.
+/// A CPython and a virtual environment made from it with the packages of `requirements.txt`.
 #[derive(Clone, Debug)]
 pub(crate) struct Python {
     /// The interpreter itself.
@@ -18,7 +18,7 @@ impl Python {
     }
 }
 
-/// All interpreters: one per layout. Empty, with a word on stderr, if the set-up did not run.
+/// All interpreters: one per version and layout, 3.11 first. Empty, with a word on stderr, if the set-up did not run.
 pub(crate) fn pythons() -> Vec<Python> {
     let list = |name| std::env::var(name).unwrap_or_default().split(':').map(PathBuf::from).collect::<Vec<_>>();
     let (bare, venvs) = (list("BRIMLINE_TEST_PYTHONS"), list("BRIMLINE_TEST_VENVS"));
@@ -43,7 +43,7 @@ pub(crate) fn any_python() -> Option<Python> {
 pub(crate) fn old_python() -> Option<PathBuf> {
     let found = std::env::var_os("BRIMLINE_TEST_OLD_PYTHON").map(PathBuf::from);
     if found.is_none() {
-        skip("no Python 3.8 or 3.9 on this machine");
+        skip("no Python 3.7 or 3.6 on this machine");
     }
     found
 }

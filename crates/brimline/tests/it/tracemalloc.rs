@@ -15,17 +15,23 @@ const PLAIN: &str = include_str!("programs/tracemalloc_plain.py");
 /// Figures of a line: live bytes, live blocks, and with the counter in C also total bytes, total blocks.
 type Lines = BTreeMap<u64, Vec<i64>>;
 
-/// Builds the counter against the interpreter's own headers; `None` where they are not installed.
-fn counter(session: &Session) -> Option<PathBuf> {
+/// Builds the counter against the interpreter's own headers, or those of another one of the same version; `None` where
+/// none are installed.
+fn counter(session: &Session, python: &Python) -> Option<PathBuf> {
     let source = session.write("line_oracle.c", include_str!("programs/line_oracle.c"));
     let library = session.work().join("line_oracle.so");
-    pythons().iter().find_map(|python| {
-        let script = "import sysconfig; print(sysconfig.get_paths()['include'])";
-        let include = ended(&mut session.plain(&python.bare, ["-c", script])).stdout;
+    let headers = |python: &Python| {
+        let script = "import sys, sysconfig; print(sys.version_info[:2], sysconfig.get_paths()['include'], sep='\\n')";
+        let answer = ended(&mut session.plain(&python.bare, ["-c", script])).stdout;
+        let (version, include) = answer.split_once('\n').expect("two lines");
+        (version.to_owned(), PathBuf::from(include.trim()))
+    };
+    let (version, _) = headers(python);
+    pythons().iter().map(headers).filter(|(other, _)| *other == version).find_map(|(_, include)| {
         let mut compiler = Command::new("cc");
-        compiler
-            .args(["-O1", "-w", "-shared", "-fPIC", "-pthread", "-I", include.trim(), "-o"])
-            .args([&library, &source]);
+        compiler.args(["-O1", "-w", "-shared", "-fPIC", "-pthread", "-I"]).arg(&include);
+        compiler.arg("-I").arg(include.join("internal")).arg("-idirafter").arg(include.parent()?);
+        compiler.arg("-o").args([&library, &source]);
         (ended(&mut compiler).code() == Some(0)).then(|| library.clone())
     })
 }
@@ -45,7 +51,7 @@ fn read(answer: &str) -> Lines {
 /// Runs `module` with an oracle and under brimline, and compares all its lines.
 fn compare(python: &Python, module: &str, source: &str, options: &[&str], oracle: &str, columns: usize) {
     let session = Session::new();
-    let Some(library) = counter(&session) else { return skip("Python's internal headers are not installed") };
+    let Some(library) = counter(&session, python) else { return skip("Python's internal headers are not installed") };
     let main = session.write("main.py", MAIN);
     session.write(&format!("{module}.py"), source);
     let answer = session.work().join("answer.txt");

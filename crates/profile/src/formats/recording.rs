@@ -21,7 +21,7 @@ pub use brimline_recording::OpenError;
 pub use brimline_recording::layout::SizeClass;
 
 use super::Decoded;
-use super::linetable::LineTable;
+use super::linetable::{LineFormat, LineTable};
 use super::native::{self, NativeFrames, NoSymbols, Symbolizer};
 use crate::{FunctionId, LabelSetId, Precision, Profile, ProfileBuilder, StackId, ValueType, value};
 
@@ -229,6 +229,7 @@ struct Resolver<'r, 'b> {
     native: &'r NativeFrames,
     builder: &'b mut ProfileBuilder,
     codes: Vec<Option<(FunctionId, LineTable)>>,
+    format: LineFormat,
     threads: Vec<String>,
     /// Label sets by thread row and kind, made when first met.
     labels: Vec<[Option<LabelSetId>; KINDS.len()]>,
@@ -284,7 +285,9 @@ impl<'r, 'b> Resolver<'r, 'b> {
         threads.push("unknown thread".to_owned());
         let codes = vec![None; recording.rows(Table::Codes)];
         let labels = vec![[None; KINDS.len()]; threads.len()];
-        Self { recording, native, builder, codes, threads, labels }
+        let version = recording.header_u32(offset_of!(Header, python_version));
+        let format = LineFormat::of(version >> 16 & 0xff);
+        Self { recording, native, builder, codes, format, threads, labels }
     }
 
     fn places(mut self) -> Vec<Option<Place>> {
@@ -339,13 +342,15 @@ impl<'r, 'b> Resolver<'r, 'b> {
         let (Some(slot), Some(code)) = (self.codes.get_mut(node.code as usize), code) else {
             return (self.builder.function("<unknown>", "", 0), 0);
         };
+        let format = self.format;
         let (function, lines) = slot.get_or_insert_with(|| {
             let name = String::from_utf8_lossy(code.name);
             let file = String::from_utf8_lossy(code.file);
             let function = self.builder.function(&name, &file, code.first_line);
-            (function, LineTable::decode(code.line_table, code.first_line))
+            (function, LineTable::decode(format, code.line_table, code.first_line))
         });
-        (*function, lines.line(node.instruction).unwrap_or(0))
+        let line = if code.has_lines { Some(node.instruction) } else { lines.line(node.instruction) };
+        (*function, line.unwrap_or(0))
     }
 }
 

@@ -1,8 +1,13 @@
 /* Counts blocks by the line that was executing, as tracemalloc does, but without following free lists: what is counted
-   is what reaches Python's allocators. Reads the interpreter through its own headers (3.11). */
+   is what reaches Python's allocators. Reads the interpreter through its own headers. */
 #define Py_BUILD_CORE 1
 #include <Python.h>
+#include <frameobject.h>
+#if PY_VERSION_HEX >= 0x030e0000
+#include <internal/pycore_interpframe.h>
+#elif PY_VERSION_HEX >= 0x030b0000
 #include <internal/pycore_frame.h>
+#endif
 #include <stdio.h>
 
 typedef struct { PyCodeObject *code; int line; long live_bytes, live_count, total_bytes, total_count; } Line;
@@ -22,13 +27,32 @@ static size_t slot_of(void *address) { return ((size_t)address >> 4) * 0x9E3779B
 static int line_now(void) {
     PyThreadState *thread = PyGILState_GetThisThreadState();
     if (!thread) return -1;
-    _PyInterpreterFrame *frame = thread->cframe->current_frame;
+#if PY_VERSION_HEX < 0x030b0000
+    PyFrameObject *frame = thread->frame;
+    if (!frame) return -1;
+    PyCodeObject *code = frame->f_code;
+#else
+#if PY_VERSION_HEX < 0x030d0000
+    struct _PyInterpreterFrame *frame = thread->cframe->current_frame;
+#else
+    struct _PyInterpreterFrame *frame = thread->current_frame;
+#endif
     while (frame && _PyFrame_IsIncomplete(frame)) frame = frame->previous;
     if (!frame) return -1;
-    const char *name = PyUnicode_DATA(frame->f_code->co_filename);
+#if PY_VERSION_HEX < 0x030d0000
+    PyCodeObject *code = frame->f_code;
+#else
+    PyCodeObject *code = _PyFrame_GetCode(frame);
+#endif
+#endif
+    const char *name = PyUnicode_DATA(code->co_filename);
     size_t length = strlen(name), wanted = strlen(file);
     if (length < wanted || strcmp(name + length - wanted, file)) return -1;
-    int number = PyCode_Addr2Line(frame->f_code, _PyInterpreterFrame_LASTI(frame) * (int)sizeof(_Py_CODEUNIT));
+#if PY_VERSION_HEX < 0x030b0000
+    int number = PyFrame_GetLineNumber(frame);
+#else
+    int number = PyCode_Addr2Line(code, _PyInterpreterFrame_LASTI(frame) * (int)sizeof(_Py_CODEUNIT));
+#endif
     for (int n = 0; n < line_count; n++)
         if (lines[n].line == number) return n;
     lines[line_count].line = number;
