@@ -8,6 +8,7 @@ mod damage;
 mod disk;
 mod identity;
 mod kills;
+mod native;
 mod peaks;
 mod processes;
 mod python;

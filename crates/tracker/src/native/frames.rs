@@ -20,21 +20,19 @@ const LOOP_CALLS: usize = 64;
 /// The registers that a walk needs, in one frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Registers {
-    /// Return address, or the instruction that a signal interrupted.
-    pub(super) instruction: usize,
+    /// An address in the call that the frame is executing, or the instruction that a signal has interrupted.
+    pub(super) address: usize,
     pub(super) stack: usize,
     pub(super) frame: Place,
-    /// `instruction` is not a return address.
-    pub(super) is_interrupted: bool,
-    /// Reached by tables alone.
-    pub(super) is_certain: bool,
 }
 
-impl Registers {
-    /// The address that a frame is known by: one in the call, not after it.
-    pub(super) fn address(&self) -> usize {
-        self.instruction - usize::from(!self.is_interrupted)
-    }
+/// How an address was come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// By unwind tables alone: it is one of code that this thread is executing.
+    Certain,
+    /// By the assumption that code without a table keeps frame pointers.
+    Guessed,
 }
 
 /// Where a frame pointer is. It is read only when a frame needs it: in most it is no frame pointer at all.
@@ -65,6 +63,14 @@ pub(super) trait Notes {
     fn word(&mut self, address: usize, value: usize);
     /// The frame pointer's register was used.
     fn frame_register(&mut self);
+}
+
+/// Nothing is noted.
+pub(super) struct NoNotes;
+
+impl Notes for NoNotes {
+    fn word(&mut self, _: usize, _: usize) {}
+    fn frame_register(&mut self) {}
 }
 
 /// Addresses of this library, and of the interpreter's frame loop.
@@ -120,8 +126,7 @@ impl Walker {
     /// The bounds of the stack that `stack_pointer` lies on, and whether it is the thread's own one.
     #[inline]
     pub(super) fn stack(&mut self, stack_pointer: usize) -> (Range<usize>, bool) {
-        // SAFETY: no arguments.
-        let thread = unsafe { libc::pthread_self() } as usize;
+        let thread = thread_pointer();
         if thread != self.thread {
             let stack = bounds::of_this_thread(stack_pointer);
             if stack.is_empty() {
@@ -137,27 +142,36 @@ impl Walker {
 
     /// The rule for a frame.
     #[inline]
-    pub(super) fn rule(&mut self, registers: &Registers) -> &mut Known {
-        let address = registers.address();
+    pub(super) fn rule(&mut self, address: usize, trust: Trust) -> &mut Known {
         // Multiplied by the golden ratio: neighbouring addresses go to different places.
         let place = (address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52) % RULES;
         if self.rules[place].address != address {
-            self.rules[place] = learn(registers);
+            self.rules[place] = learn(address, trust);
         }
         &mut self.rules[place]
     }
 }
 
+/// What `pthread_self()` returns, without a call.
+#[inline]
+fn thread_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: the thread's control block holds its own address here, by the platform's ABI for thread-local storage.
+    unsafe {
+        core::arch::asm!("mov {}, qword ptr fs:[0x10]", out(reg) pointer, options(pure, readonly, nostack, preserves_flags));
+    }
+    pointer
+}
+
 /// Reads the rule for an address from its object's table.
 #[cold]
 #[inline(never)]
-fn learn(registers: &Registers) -> Known {
-    let address = registers.address();
+fn learn(address: usize, trust: Trust) -> Known {
     let in_object = |object: &Object| match object.unwind_header {
         0 => None,
         header => table::find(header, object.end, address).map(|found| found.rule),
     };
-    let mut rule = if registers.is_certain {
+    let mut rule = if trust == Trust::Certain {
         // Code without a table, and code that the loader does not know, may be made by the program.
         object::with_running(address, in_object).flatten().unwrap_or(Rule::FRAME_POINTER)
     } else {
@@ -174,7 +188,7 @@ fn learn(registers: &Registers) -> Known {
         rule.marks |= LOOP_CALLER;
     }
     // What is unknown to a guess may be known another time.
-    let kept = if !registers.is_certain && rule.shape == Shape::Unknown { 0 } else { address };
+    let kept = if trust == Trust::Guessed && rule.shape == Shape::Unknown { 0 } else { address };
     Known { address: kept, rule, code: 0, relative: 0 }
 }
 
@@ -194,6 +208,8 @@ pub(super) fn add_loop_caller(address: usize) -> bool {
 pub(super) struct Reader<'n, N: Notes> {
     pub(super) bounds: Range<usize>,
     pub(super) notes: &'n mut N,
+    /// Of the addresses read from here on.
+    pub(super) trust: Trust,
 }
 
 impl<N: Notes> Reader<'_, N> {
@@ -218,6 +234,18 @@ impl<N: Notes> Reader<'_, N> {
             Place::At(address) => self.word(address),
             Place::Lost => None,
         }
+    }
+
+    /// The return address of a frame whose rule is the simplest kind, 0 for others: enough to tell stacks apart.
+    #[inline]
+    pub(super) fn peek(&self, registers: &Registers, rule: Rule) -> usize {
+        let address = registers.stack.wrapping_add(rule.offset as usize).wrapping_sub(8);
+        let is_simple = rule.shape == Shape::Plain && rule.base == Base::Stack;
+        if !is_simple || address & 7 != 0 || address < self.bounds.start || address >= self.bounds.end {
+            return 0;
+        }
+        // SAFETY: as in `word`; the end of a stack is aligned too.
+        unsafe { (address as *const usize).read_volatile() }
     }
 
     /// The registers in the caller of the frame that `rule` is for; `None` where the walk ends.
@@ -245,8 +273,8 @@ impl<N: Notes> Reader<'_, N> {
             }
             Shape::Signal => self.to_interrupted(registers, rule, place),
             Shape::FramePointer => {
-                let caller = self.to_caller(registers, rule, place)?;
-                Some(Registers { is_certain: false, ..caller })
+                self.trust = Trust::Guessed;
+                self.to_caller(registers, rule, place)
             }
             _ => self.to_caller(registers, rule, place),
         }
@@ -270,7 +298,7 @@ impl<N: Notes> Reader<'_, N> {
             FramePointer::AtStack => Place::At(registers.stack.wrapping_add(rule.frame_offset as usize)),
             FramePointer::Lost => Place::Lost,
         };
-        Some(Registers { instruction, stack: cfa, frame, is_interrupted: false, is_certain: registers.is_certain })
+        Some(Registers { address: instruction - 1, stack: cfa, frame })
     }
 
     /// A signal may have interrupted the thread on another stack than its handler runs on.
@@ -292,7 +320,6 @@ impl<N: Notes> Reader<'_, N> {
         } else if stack <= registers.stack {
             return None;
         }
-        let is_certain = registers.is_certain;
-        Some(Registers { instruction, stack, frame, is_interrupted: true, is_certain })
+        Some(Registers { address: instruction, stack, frame })
     }
 }

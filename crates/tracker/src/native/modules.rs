@@ -5,6 +5,7 @@ use core::ptr;
 
 use brimline_recording::layout::{BUILD_ID_BYTES, Module, NATIVE_CODE, Span, Table};
 
+use super::frames::Trust;
 use super::object::{self, Object};
 use crate::array::Array;
 use crate::lock::Lock;
@@ -39,10 +40,13 @@ pub(super) struct Name {
 const NOWHERE: Name = Name { code: NATIVE_CODE, relative: 0, is_replaced: false };
 
 /// The name of an address; `None` when the tables are full.
-pub(super) fn name(address: usize, is_certain: bool) -> Option<Name> {
+pub(super) fn name(address: usize, trust: Trust) -> Option<Name> {
     let mut facts = Facts::EMPTY;
     let fill = |object: &Object| facts.fill(object);
-    let found = if is_certain { object::with_running(address, fill) } else { object::with_any(address, fill) };
+    let found = match trust {
+        Trust::Certain => object::with_running(address, fill),
+        Trust::Guessed => object::with_any(address, fill),
+    };
     if found.is_none() {
         return Some(NOWHERE);
     }

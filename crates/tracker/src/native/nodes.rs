@@ -1,12 +1,13 @@
 //! Native frames as nodes below the Python line.
 
 use core::ffi::{CStr, c_int, c_void};
+use core::ops::Range;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use brimline_recording::layout::NATIVE_CUT_CODE;
 
-use super::frames::{self, Place, Reader, Registers, Walker, add_loop_caller};
+use super::frames::{self, NoNotes, Place, Reader, Registers, Trust, Walker, add_loop_caller};
 use super::modules;
 use super::paths::{Paths, Start, Words};
 use super::rule::{LOOP, LOOP_CALLER, OWN, Rule, Shape};
@@ -53,6 +54,7 @@ struct Memory {
     epoch: u32,
     walker: Walker,
     paths: Paths,
+    words: Words,
     /// Code and instruction of each frame of the walk going on, innermost first.
     frames: [(u32, u32); MOST_FRAMES],
 }
@@ -110,39 +112,60 @@ unsafe extern "C" fn walk(shard: *mut Shard, python: u32, instruction: usize, st
         system::discard(shard.native.0.cast(), size_of::<Memory>());
         memory.epoch = epoch;
     }
-    let (bounds, is_own) = memory.walker.stack(stack);
-    let mut registers =
-        Registers { instruction, stack, frame: Place::Register(frame), is_interrupted: false, is_certain: true };
-    let mut words = Words::new(stack);
+    let Memory { walker, paths, words, .. } = memory;
+    let (bounds, is_own) = walker.stack(stack);
+    let mut registers = Registers { address: instruction - 1, stack, frame: Place::Register(frame) };
+    words.start(stack);
     // Frames of the tracker are where they are, whatever stack this is.
-    let mut reader = Reader { bounds: stack..usize::MAX, notes: &mut words };
-    let mut known = memory.walker.rule(&registers);
-    while known.rule.marks & OWN != 0 {
-        let Some(caller) = reader.caller(&registers, known.rule) else { return python };
+    let mut reader = Reader { bounds: stack..usize::MAX, notes: words, trust: Trust::Certain };
+    let mut rule = walker.rule(registers.address, Trust::Certain).rule;
+    while rule.marks & OWN != 0 {
+        let Some(caller) = reader.caller(&registers, rule) else { return python };
         registers = caller;
-        known = memory.walker.rule(&registers);
+        rule = walker.rule(registers.address, Trust::Certain).rule;
     }
-    let start = Start { instruction, stack, caller: registers.instruction, python };
-    if is_own && let Some(node) = memory.paths.find(&start, frame) {
-        return node;
+    reader.bounds = bounds.clone();
+    let callers = (registers.address, reader.peek(&registers, rule));
+    let start = Start { instruction, stack, callers, python };
+    if is_own {
+        if let Some(node) = paths.find(&start, frame) {
+            return node;
+        }
+    } else {
+        words.give_up();
     }
-    reader.bounds = bounds;
-    if !is_own {
-        reader.notes.give_up();
-    }
-    let (count, is_cut) = gather(memory, &mut reader, registers);
-    let node = add_nodes(shard, python, count, is_cut);
+    let node = walk_on(shard, memory, registers, bounds, python);
     if node != 0 && EPOCH.load(Ordering::Relaxed) == epoch {
-        memory.paths.add(start, frame, &words, node);
+        memory.paths.add(start, frame, &memory.words, node);
     }
     node
 }
 
-/// Walks on from the first frame outside the tracker; the number of frames, and whether there are more than that.
-unsafe fn gather(memory: &mut Memory, reader: &mut Reader<'_, Words>, mut registers: Registers) -> (usize, bool) {
+/// Walks on from the first frame outside the tracker, and adds what it finds below `python`.
+#[inline(never)]
+unsafe fn walk_on(
+    shard: &mut Shard,
+    memory: &mut Memory,
+    registers: Registers,
+    bounds: Range<usize>,
+    python: u32,
+) -> u32 {
+    let Memory { walker, words, frames, .. } = memory;
+    let mut reader = Reader { bounds, notes: words, trust: Trust::Certain };
+    let (count, is_cut) = gather(walker, &mut reader, frames, registers);
+    add_nodes(shard, python, &frames[..count], is_cut).unwrap_or(0)
+}
+
+/// Notes the frames from `registers` on; how many, and whether there are more than that.
+fn gather(
+    walker: &mut Walker,
+    reader: &mut Reader<'_, Words>,
+    frames: &mut [(u32, u32); MOST_FRAMES],
+    mut registers: Registers,
+) -> (usize, bool) {
     let mut count = 0;
     loop {
-        let known = memory.walker.rule(&registers);
+        let known = walker.rule(registers.address, reader.trust);
         let rule = known.rule;
         if rule.marks & LOOP != 0 {
             learn_loop_caller(reader, &registers, rule);
@@ -152,60 +175,43 @@ unsafe fn gather(memory: &mut Memory, reader: &mut Reader<'_, Words>, mut regist
             // The frame inside this one is a part of the loop that lies elsewhere.
             return (count.saturating_sub(1), false);
         }
-        if rule.shape == Shape::Unknown && !registers.is_certain {
+        if rule.shape == Shape::Unknown && reader.trust == Trust::Guessed {
             return (count, false);
         }
         if known.code == 0 {
-            let Some(name) = modules::name(registers.address(), registers.is_certain) else { return (count, false) };
+            let Some(name) = modules::name(registers.address, reader.trust) else { return (count, false) };
             (known.code, known.relative) = (name.code, name.relative);
             if name.is_replaced {
                 EPOCH.fetch_add(1, Ordering::Relaxed);
             }
         }
-        if count == MOST_FRAMES {
+        let Some(frame) = frames.get_mut(count) else {
             reader.notes.give_up();
             return (count, true);
-        }
-        memory.frames[count] = (known.code, known.relative);
+        };
+        *frame = (known.code, known.relative);
         count += 1;
-        let was_interrupted = rule.shape == Shape::Signal;
-        let Some(caller) = reader.caller(&registers, rule) else { return (count, false) };
-        if was_interrupted {
+        if rule.shape == Shape::Signal {
             reader.notes.give_up();
         }
+        let Some(caller) = reader.caller(&registers, rule) else { return (count, false) };
         registers = caller;
     }
 }
 
 /// The frame loop's caller is known from here on, for when a part of the loop is met that lies elsewhere.
-#[inline]
-unsafe fn learn_loop_caller(reader: &mut Reader<'_, Words>, registers: &Registers, rule: Rule) {
-    // Once for each call that is seen first: afterwards the path is known.
-    let mut ignored = Words::new(registers.stack);
-    let mut reader = Reader { bounds: reader.bounds.clone(), notes: &mut ignored };
+fn learn_loop_caller(reader: &mut Reader<'_, Words>, registers: &Registers, rule: Rule) {
+    let mut reader = Reader { bounds: reader.bounds.clone(), notes: &mut NoNotes, trust: reader.trust };
     if let Some(caller) = reader.caller(registers, rule)
-        && add_loop_caller(caller.address())
+        && add_loop_caller(caller.address)
     {
         EPOCH.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-unsafe fn add_nodes(shard: &mut Shard, python: u32, count: usize, is_cut: bool) -> u32 {
-    let Some(memory) = shard.native.0.as_ref() else { return python };
-    let mut node = python;
-    if is_cut {
-        match shard.child(node, NATIVE_CUT_CODE, 0) {
-            Some(cut) => node = cut,
-            None => return 0,
-        }
-    }
-    for &(code, relative) in memory.frames[..count].iter().rev() {
-        match shard.child(node, code, relative) {
-            Some(child) => node = child,
-            None => return 0,
-        }
-    }
-    node
+fn add_nodes(shard: &mut Shard, python: u32, frames: &[(u32, u32)], is_cut: bool) -> Option<u32> {
+    let start = if is_cut { shard.child(python, NATIVE_CUT_CODE, 0)? } else { python };
+    frames.iter().rev().try_fold(start, |node, &(code, relative)| shard.child(node, code, relative))
 }
 
 /// A library that goes takes its addresses with it: others may come to lie there.

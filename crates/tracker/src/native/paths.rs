@@ -13,8 +13,8 @@ pub(super) struct Start {
     /// The first instruction, in the tracker.
     pub(super) instruction: usize,
     pub(super) stack: usize,
-    /// The first return address outside the tracker: what tells walks apart most often.
-    pub(super) caller: usize,
+    /// Addresses in the first two frames outside the tracker, as far as they come cheap: they tell most walks apart.
+    pub(super) callers: (usize, usize),
     /// Node of the Python line.
     pub(super) python: u32,
 }
@@ -22,7 +22,8 @@ pub(super) struct Start {
 impl Start {
     #[inline]
     fn place(&self) -> usize {
-        let mixed = (self.stack >> 3) ^ self.caller.rotate_left(20) ^ (self.python as usize).rotate_left(40);
+        let python = (self.python as usize) << 40;
+        let mixed = (self.stack >> 3) ^ self.callers.0.rotate_left(20) ^ self.callers.1.rotate_left(32) ^ python;
         (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54) % PATHS
     }
 }
@@ -95,7 +96,7 @@ impl Path {
     }
 }
 
-/// The words that a walk reads.
+/// The words that a walk reads. All zero bytes are a value.
 pub(super) struct Words {
     stack: usize,
     is_too_much: bool,
@@ -106,9 +107,13 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Of a walk that starts at `stack`.
-    pub(super) const fn new(stack: usize) -> Self {
-        Self { stack, is_too_much: false, uses_frame_register: false, len: 0, offsets: [0; WORDS], values: [0; WORDS] }
+    /// Starts anew, for a walk that starts at `stack`.
+    #[inline]
+    pub(super) fn start(&mut self, stack: usize) {
+        self.stack = stack;
+        self.is_too_much = false;
+        self.uses_frame_register = false;
+        self.len = 0;
     }
 
     /// This walk must not be kept.

@@ -1,13 +1,7 @@
 //! The walk against libgcc's unwinder, in the process of the tests.
 
-use super::frames::{self, Notes, Place, Reader, Registers, Walker};
-
-struct NoNotes;
-
-impl Notes for NoNotes {
-    fn word(&mut self, _: usize, _: usize) {}
-    fn frame_register(&mut self) {}
-}
+use super::frames::{self, NoNotes, Place, Reader, Registers, Trust, Walker};
+use super::rule::Shape;
 
 unsafe extern "C" {
     fn _Unwind_Backtrace(
@@ -41,14 +35,14 @@ fn both() -> (Vec<usize>, Vec<usize>) {
     let mut walker: Box<Walker> = unsafe { Box::new_zeroed().assume_init() };
     let (bounds, is_own) = walker.stack(stack);
     assert!(is_own && bounds.contains(&stack));
-    let mut reader = Reader { bounds, notes: &mut NoNotes };
-    let mut registers =
-        Registers { instruction, stack, frame: Place::Register(frame), is_interrupted: true, is_certain: true };
+    let mut reader = Reader { bounds, notes: &mut NoNotes, trust: Trust::Certain };
+    let mut registers = Registers { address: instruction, stack, frame: Place::Register(frame) };
     let mut found = Vec::new();
     loop {
-        let rule = walker.rule(&registers).rule;
+        let rule = walker.rule(registers.address, reader.trust).rule;
         let Some(caller) = reader.caller(&registers, rule) else { break };
-        found.push(caller.instruction);
+        // Return addresses, as the oracle gives them, but for the instruction that a signal has interrupted.
+        found.push(caller.address + usize::from(rule.shape != Shape::Signal));
         registers = caller;
     }
     let position = oracle.iter().position(|at| Some(at) == found.first()).expect("a common frame");
