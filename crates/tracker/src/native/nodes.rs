@@ -89,7 +89,7 @@ core::arch::global_asm!(
 );
 
 unsafe extern "C" {
-    fn brimline_native_node(shard: *mut Shard, python: u32) -> u32;
+    fn brimline_native_node(shard: *mut c_void, python: u32) -> u32;
 }
 
 /// The node of the innermost native frame below `python`, the node of the present Python line (or of the thread, where
@@ -97,12 +97,12 @@ unsafe extern "C" {
 #[inline]
 pub(crate) fn node(shard: &mut Shard, python: u32) -> Option<u32> {
     // SAFETY: the shard is this thread's own.
-    let node = unsafe { brimline_native_node(shard, python) };
+    let node = unsafe { brimline_native_node((&raw mut *shard).cast(), python) };
     (node != 0).then_some(node)
 }
 
-unsafe extern "C" fn walk(shard: *mut Shard, python: u32, instruction: usize, stack: usize, frame: usize) -> u32 {
-    let shard = &mut *shard;
+unsafe extern "C" fn walk(shard: *mut c_void, python: u32, instruction: usize, stack: usize, frame: usize) -> u32 {
+    let shard = &mut *shard.cast::<Shard>();
     if shard.native.0.is_null() {
         shard.native.0 = system::map(size_of::<Memory>()).cast();
     }
@@ -114,6 +114,10 @@ unsafe extern "C" fn walk(shard: *mut Shard, python: u32, instruction: usize, st
     }
     let Memory { walker, paths, words, .. } = memory;
     let (bounds, is_own) = walker.stack(stack);
+    let start = Start { instruction, stack, frame, python };
+    if is_own && let Some(node) = paths.guess(&start) {
+        return node;
+    }
     let mut registers = Registers { address: instruction - 1, stack, frame: Place::Register(frame) };
     words.start(stack);
     // Frames of the tracker are where they are, whatever stack this is.
@@ -126,9 +130,8 @@ unsafe extern "C" fn walk(shard: *mut Shard, python: u32, instruction: usize, st
     }
     reader.bounds = bounds.clone();
     let callers = (registers.address, reader.peek(&registers, rule));
-    let start = Start { instruction, stack, callers, python };
     if is_own {
-        if let Some(node) = paths.find(&start, frame) {
+        if let Some(node) = paths.find(&start, callers) {
             return node;
         }
     } else {
@@ -136,7 +139,7 @@ unsafe extern "C" fn walk(shard: *mut Shard, python: u32, instruction: usize, st
     }
     let node = walk_on(shard, memory, registers, bounds, python);
     if node != 0 && EPOCH.load(Ordering::Relaxed) == epoch {
-        memory.paths.add(start, frame, &memory.words, node);
+        memory.paths.add(start, callers, &memory.words, node);
     }
     node
 }
