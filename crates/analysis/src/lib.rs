@@ -9,6 +9,7 @@ pub mod diff;
 mod example;
 pub mod filter;
 pub mod heap;
+pub mod interval;
 pub mod lines;
 pub mod places;
 pub mod sizes;

@@ -47,9 +47,14 @@ impl Metric {
 
     /// A value as people read it.
     pub(crate) fn format(self, value: i64) -> String {
+        self.text()(value)
+    }
+
+    /// How values are written for people.
+    pub(crate) fn text(self) -> fn(i64) -> String {
         match self {
-            Self::Count => crate::quantity::count(value),
-            _ => crate::quantity::bytes(value),
+            Self::Count => crate::quantity::count,
+            _ => crate::quantity::bytes,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A pprof file from brimline's own [`Profile`].
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use brimline_profile::{CodeAddress, FrameId, LabelSetId, Precision, Profile};
@@ -97,7 +98,11 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Compresses at the fastest level: pprof files are read more often than stored, and most of their size is varints.

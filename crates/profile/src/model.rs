@@ -21,6 +21,11 @@ pub mod value {
     pub const TOTAL_BYTES: usize = 4;
     /// Index of all blocks ever allocated.
     pub const TOTAL_COUNT: usize = 5;
+    /// What to add to the index of a column of a sampled recording to get that of its variance: of bytes in units of
+    /// bytes × the period, of counts in units of 1 / [`COUNT_VARIANCE_UNIT`].
+    pub const VARIANCE: usize = 6;
+    /// See [`VARIANCE`].
+    pub const COUNT_VARIANCE_UNIT: i64 = 16;
 }
 
 /// What one column of sample values measures.
@@ -46,6 +51,17 @@ impl ValueType {
         .into_iter()
         .map(|(name, unit)| Self { name: name.into(), unit: unit.into() })
         .collect()
+    }
+
+    /// The columns of a sampled recording: the six, and behind them their variances, see [`value::VARIANCE`].
+    pub fn sampled() -> Vec<Self> {
+        let mut columns = Self::tracked();
+        columns.extend(
+            Self::tracked()
+                .into_iter()
+                .map(|column| Self { name: format!("{}_variance", column.name), unit: "variance".into() }),
+        );
+        columns
     }
 }
 

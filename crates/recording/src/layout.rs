@@ -15,7 +15,7 @@ use core::mem::offset_of;
 
 /// First bytes of every recording.
 pub const MAGIC: [u8; 8] = *b"BRIMREC\n";
-/// Version of the layout; a reader refuses a newer one. Version 2 added [`Table::Modules`].
+/// Version of the layout; a reader refuses a newer one. 2 added sampling and [`Table::Modules`].
 pub const VERSION: u32 = 2;
 /// Where the command line starts.
 pub const COMMAND_LINE_OFFSET: usize = 1024;
@@ -139,11 +139,30 @@ pub struct Header {
     pub end: u32,
     /// Tracker's offset self-test: 0 not run, 1 passed, 2 failed or no offsets known: stacks come from the public API.
     pub self_test: u32,
-    /// 0 = exact.
+    /// One of the `MODE_…` values.
     pub mode: u32,
+    /// Mean distance between samples in bytes; 0 where every block is counted.
+    pub period: u64,
     /// Rows in use of [`Table::Modules`]; 0 before version 2.
     pub used_modules: u64,
 }
+
+/// [`Header::mode`]: every Python object and every malloc is counted.
+pub const MODE_EXACT: u32 = 0;
+/// [`Header::mode`]: what is taken from malloc and from the kernel; Python's small objects count as the arenas they
+/// lie in.
+pub const MODE_MALLOC: u32 = 1;
+/// [`Header::mode`]: as exact, but only drawn blocks are counted, for those that were not. Then counts are in units of
+/// 1 / [`COUNT_UNIT`], and each record is followed by that of its variance, see [`VARIANCE`].
+pub const MODE_SAMPLED: u32 = 2;
+
+/// What one block counts in a sampled recording.
+pub const COUNT_UNIT: i64 = 1024;
+/// Bit of [`Record::kind`]: a row of variances of the row before it: `…_bytes` in units of bytes × [`Header::period`],
+/// `…_count` in units of 1 / [`COUNT_VARIANCE_UNIT`] blocks².
+pub const VARIANCE: u16 = 0x100;
+/// See [`VARIANCE`].
+pub const COUNT_VARIANCE_UNIT: i64 = 16;
 
 /// `live_bytes` and so on grow by table extents listed here.
 #[derive(Clone, Copy, Debug)]
@@ -223,7 +242,7 @@ pub struct Record {
     pub node: u32,
     /// Row of [`Thread`] of the one thread that writes this record.
     pub owner: u16,
-    /// 0 for Python's allocators, else the low byte of the node's `…_LEAF` code.
+    /// 0 for Python's allocators, else the low byte of the node's `…_LEAF` code; with [`VARIANCE`].
     pub kind: u16,
 }
 

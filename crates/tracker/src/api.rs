@@ -37,6 +37,8 @@ api! {
     is_initialized: c"Py_IsInitialized" = unsafe extern "C" fn() -> c_int,
     mem_get_allocator: c"PyMem_GetAllocator" = unsafe extern "C" fn(c_int, *mut c_void),
     mem_set_allocator: c"PyMem_SetAllocator" = unsafe extern "C" fn(c_int, *mut c_void),
+    arenas_get: c"PyObject_GetArenaAllocator" = unsafe extern "C" fn(*mut c_void),
+    arenas_set: c"PyObject_SetArenaAllocator" = unsafe extern "C" fn(*mut c_void),
     gil_state_this_thread: c"PyGILState_GetThisThreadState" = unsafe extern "C" fn() -> *mut c_void,
     gil_state_ensure: c"PyGILState_Ensure" = unsafe extern "C" fn() -> c_int,
     gil_state_release: c"PyGILState_Release" = unsafe extern "C" fn(c_int),

@@ -10,12 +10,12 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use brimline_recording::layout::STATE_FINAL;
+use brimline_recording::layout::{Header, MODE_MALLOC, MODE_SAMPLED, STATE_FINAL};
 
 use crate::api::Api;
 use crate::{
-    codes, fork, lines, native, offsets, public_frames, python, recording, shadow, stack, state, system, threads,
-    ticker,
+    codes, fork, lines, native, offsets, public_frames, python, recording, sampling, shadow, stack, state, system,
+    threads, ticker,
 };
 
 /// Where recordings go; without it the library does nothing.
@@ -87,17 +87,50 @@ pub(crate) extern "C" fn start() {
         if recording::create(folder, hex).is_err() {
             return;
         }
+        let header = recording::header();
         if !is_known {
-            (*recording::header()).self_test = 2;
+            (*header).self_test = 2;
         }
+        choose_mode(header);
         lines::init();
         native::init();
         python::init();
         fork::init();
         state::activate();
         codes::watch_deaths(Api::get().code_type);
-        python::install();
+        python::install_first();
     }
+}
+
+/// `malloc` or `sampled`, else exact.
+const MODE_VARIABLE: &CStr = c"BRIMLINE_TRACKER_MODE";
+/// Mean distance between samples in bytes.
+const PERIOD_VARIABLE: &CStr = c"BRIMLINE_TRACKER_PERIOD";
+/// A number that makes the draws the same in each run, as far as the program does the same.
+const SEED_VARIABLE: &CStr = c"BRIMLINE_TRACKER_SEED";
+const DEFAULT_PERIOD: u64 = 512 << 10;
+
+unsafe fn choose_mode(header: *mut Header) {
+    let variable = |name: &CStr| {
+        let value = libc::getenv(name.as_ptr());
+        (!value.is_null()).then(|| CStr::from_ptr(value))
+    };
+    let number = |name: &CStr| variable(name).map(|text| libc::strtoull(text.as_ptr(), ptr::null_mut(), 10));
+    let mode = variable(MODE_VARIABLE).unwrap_or_default();
+    if mode == c"sampled" {
+        let period = number(PERIOD_VARIABLE).filter(|&period| period > 0).unwrap_or(DEFAULT_PERIOD);
+        (*header).mode = MODE_SAMPLED;
+        (*header).period = period;
+        sampling::enable(period, number(SEED_VARIABLE).unwrap_or(system::now_ns(libc::CLOCK_MONOTONIC)));
+        // With Python's allocators switched off, malloc alone sees everything, and once.
+        if variable(c"PYTHONMALLOC").is_some_and(|allocator| allocator.to_bytes().starts_with(b"malloc")) {
+            return;
+        }
+    } else if mode == c"malloc" {
+        (*header).mode = MODE_MALLOC;
+        return;
+    }
+    python::want();
 }
 
 /// In the version text of builds without a GIL, whose objects are laid out differently.
@@ -147,11 +180,16 @@ pub(crate) fn is_of_replaced_allocator() -> bool {
 
 /// Runs on the interpreter's main thread, between two of its instructions.
 unsafe extern "C" fn on_main_thread(_: *mut c_void) -> c_int {
-    PHASE.store(UP, Ordering::Relaxed);
     let Some(_entered) = state::enter() else { return 0 };
     let api = Api::get();
     let (mut kind, mut value, mut trace) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
     (api.err_fetch)(&raw mut kind, &raw mut value, &raw mut trace);
+    if is_importing(api) {
+        (api.err_restore)(kind, value, trace);
+        PHASE.store(STARTING, Ordering::Relaxed);
+        return 0;
+    }
+    PHASE.store(UP, Ordering::Relaxed);
     python::install_if_replaced();
     let header = recording::header();
     if (*header).self_test != 2 {
@@ -165,6 +203,18 @@ unsafe extern "C" fn on_main_thread(_: *mut c_void) -> c_int {
     ticker::ensure_running();
     (api.err_restore)(kind, value, trace);
     0
+}
+
+/// True in the middle of the import system's own code, whose locks do not bear another import by the same thread (up to
+/// 3.11): then this call comes again.
+unsafe fn is_importing(api: &Api) -> bool {
+    let frame = (api.eval_frame)();
+    if frame.is_null() {
+        return true;
+    }
+    !holds(api, frame, c"f_code", &|code| {
+        holds(api, code, c"co_filename", &|file| !public_frames::utf8(api, file).starts_with(b"<frozen importlib"))
+    })
 }
 
 /// Compares frames and code objects as this crate reads them with what the public API says.
@@ -204,6 +254,18 @@ unsafe fn self_test() -> bool {
     equal && raw == 0
 }
 
+/// Whether the object has the attribute and `check` is true of it.
+unsafe fn holds(api: &Api, object: *mut c_void, name: &CStr, check: &dyn Fn(*mut c_void) -> bool) -> bool {
+    let value = (api.attribute)(object, name.as_ptr());
+    if value.is_null() {
+        (api.err_clear)();
+        return false;
+    }
+    let answer = check(value);
+    (api.decref)(value);
+    answer
+}
+
 /// Whether a frame object is that of the frame at `raw`.
 unsafe fn is_frame(api: &Api, frame: *mut c_void, raw: usize) -> bool {
     let at = offsets::current();
@@ -225,16 +287,7 @@ unsafe fn is_frame(api: &Api, frame: *mut c_void, raw: usize) -> bool {
 unsafe fn is_code(api: &Api, code: *mut c_void) -> bool {
     let Some(row) = codes::intern(code as usize) else { return true };
     let row = &*recording::code(row);
-    let has = |name: &CStr, check: &dyn Fn(*mut c_void) -> bool| {
-        let value = (api.attribute)(code, name.as_ptr());
-        if value.is_null() {
-            (api.err_clear)();
-            return false;
-        }
-        let equal = check(value);
-        (api.decref)(value);
-        equal
-    };
+    let has = |name: &CStr, check: &dyn Fn(*mut c_void) -> bool| holds(api, code, name, check);
     let name = if offsets::current().minor > 10 { c"co_qualname" } else { c"co_name" };
     // Longer names are cut.
     has(name, &|value| public_frames::utf8(api, value).starts_with(recording::text_of(row.name)))

@@ -60,6 +60,12 @@ unsafe extern "C" fn after_in_parent() {
     state::step_out();
 }
 
+/// What a child's recording takes over from its parent's.
+struct Inherited(UnsafeCell<(i64, i64, u32, u32, u32, u64)>);
+// SAFETY: written and read by the one thread of a forked child.
+unsafe impl Sync for Inherited {}
+static INHERITED: Inherited = Inherited(UnsafeCell::new((0, 0, 0, 0, 0, 0)));
+
 unsafe extern "C" fn after_in_child() {
     unlock();
     state::step_out();
@@ -67,11 +73,10 @@ unsafe extern "C" fn after_in_child() {
         return;
     }
     state::deactivate();
-    let header = recording::header();
-    let inherited = (*header).live_bytes + (*header).inherited_bytes;
-    let version = (*header).python_version;
-    let self_test = (*header).self_test;
-    let arenas = (*header).arena_bytes;
+    let header = &*recording::header();
+    let bytes = header.live_bytes + header.inherited_bytes;
+    let (version, test) = (header.python_version, header.self_test);
+    INHERITED.0.get().write((bytes, header.arena_bytes, version, test, header.mode, header.period));
     ticker::forget();
     threads::clear();
     shadow::clear();
@@ -79,12 +84,24 @@ unsafe extern "C" fn after_in_child() {
     native::clear();
     mappings::clear();
     descriptors::clear();
-    if recording::create(folder(), version).is_err() {
-        return;
+    state::postpone();
+}
+
+/// Makes the recording of a forked child; true if it counts from here on.
+pub(crate) fn start_in_child() -> bool {
+    // SAFETY: the child has one thread until it allocates, and this is its first allocation.
+    unsafe {
+        let (bytes, arenas, version, self_test, mode, period) = INHERITED.0.get().read();
+        if recording::create(folder(), version).is_err() {
+            return false;
+        }
+        let header = recording::header();
+        (*header).inherited_bytes = bytes;
+        (*header).arena_bytes = arenas;
+        (*header).self_test = self_test;
+        (*header).mode = mode;
+        (*header).period = period;
     }
-    let header = recording::header();
-    (*header).inherited_bytes = inherited;
-    (*header).self_test = self_test;
-    (*header).arena_bytes = arenas;
     state::activate();
+    true
 }

@@ -36,6 +36,9 @@ mod public_frames;
 mod python;
 #[cfg(not(test))]
 mod recording;
+#[cfg(not(test))]
+mod sampled_python;
+mod sampling;
 mod shadow;
 #[cfg(not(test))]
 mod shard;

@@ -4,23 +4,32 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::api::Api;
 use crate::offsets::{self, NONE};
 use crate::shard::Kind;
 use crate::stack::{current_node, load};
-use crate::{lines, state};
+use crate::{lines, sampled_python, sampling, state};
 
 /// `PyMemAllocatorEx`.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct Allocator {
-    context: *mut c_void,
-    malloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void,
-    calloc: unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void,
-    realloc: unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void,
-    free: unsafe extern "C" fn(*mut c_void, *mut c_void),
+    pub(crate) context: *mut c_void,
+    pub(crate) malloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void,
+    pub(crate) calloc: unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void,
+    pub(crate) realloc: unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void,
+    pub(crate) free: unsafe extern "C" fn(*mut c_void, *mut c_void),
+}
+
+/// `PyObjectArenaAllocator`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Arenas {
+    pub(crate) context: *mut c_void,
+    pub(crate) alloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void,
+    pub(crate) free: unsafe extern "C" fn(*mut c_void, *mut c_void, usize),
 }
 
 /// `PYMEM_DOMAIN_RAW`, the one that is called without the GIL.
@@ -29,10 +38,10 @@ const RAW: usize = 0;
 const OBJECT: usize = 2;
 const DOMAINS: usize = 3;
 
-struct Originals(UnsafeCell<[core::mem::MaybeUninit<Allocator>; DOMAINS]>);
+struct Original<T>(UnsafeCell<core::mem::MaybeUninit<T>>);
 // SAFETY: written while the interpreter starts, before it has a second thread.
-unsafe impl Sync for Originals {}
-static ORIGINALS: Originals = Originals(UnsafeCell::new([const { core::mem::MaybeUninit::uninit() }; DOMAINS]));
+unsafe impl<T> Sync for Original<T> {}
+static ORIGINALS: Original<[Allocator; DOMAINS]> = Original(UnsafeCell::new(core::mem::MaybeUninit::uninit()));
 
 /// Address of the interpreter's word for the thread state that holds the GIL; 0 where a function has to be asked.
 static CURRENT_THREAD: AtomicUsize = AtomicUsize::new(0);
@@ -85,7 +94,7 @@ unsafe fn thread_state<const DOMAIN: usize>() -> usize {
 }
 
 #[inline]
-unsafe fn original(context: *mut c_void) -> Allocator {
+pub(crate) unsafe fn original(context: *mut c_void) -> Allocator {
     *context.cast::<Allocator>()
 }
 
@@ -154,16 +163,43 @@ fn wrapper<const DOMAIN: usize>(original: *mut c_void) -> Allocator {
     }
 }
 
-/// Wraps the allocators in place now.
+/// Whether Python's allocators are wrapped at all.
+static WANTED: AtomicBool = AtomicBool::new(false);
+
+fn is_wanted() -> bool {
+    WANTED.load(Ordering::Relaxed)
+}
+
+/// From now on Python's allocators are counted.
+pub(crate) fn want() {
+    WANTED.store(true, Ordering::Relaxed);
+}
+
+/// Wraps the allocators for the first time if they are wanted.
+///
+/// # Safety
+/// As for `install`.
+pub(crate) unsafe fn install_first() {
+    if is_wanted() {
+        install();
+    }
+}
+
+/// Wraps the allocators in place now, as far as the mode wants.
 ///
 /// # Safety
 /// No thread but this one uses them yet, and none of them forwards to ours.
-pub(crate) unsafe fn install() {
+unsafe fn install() {
     let api = Api::get();
     let originals = ORIGINALS.0.get().cast::<Allocator>();
-    for (domain, first) in FIRST_MALLOCS.iter().enumerate() {
+    let is_sampled = sampling::enabled();
+    if is_sampled {
+        wrap_arenas(api);
+    }
+    for (domain, first) in FIRST_MALLOCS.iter().enumerate().skip(usize::from(is_sampled)) {
         let original = originals.add(domain);
         let ours = match domain {
+            _ if is_sampled => sampled_python::wrapper(original.cast()),
             0 => wrapper::<0>(original.cast()),
             1 => wrapper::<1>(original.cast()),
             _ => wrapper::<2>(original.cast()),
@@ -180,6 +216,19 @@ pub(crate) unsafe fn install() {
     }
 }
 
+unsafe fn wrap_arenas(api: &Api) {
+    static ORIGINAL: Original<Arenas> = Original(UnsafeCell::new(core::mem::MaybeUninit::uninit()));
+    let original = ORIGINAL.0.get().cast::<Arenas>();
+    let mut present = core::mem::MaybeUninit::<Arenas>::uninit();
+    (api.arenas_get)(present.as_mut_ptr().cast());
+    let present = present.assume_init();
+    if present.context != original.cast() {
+        original.write(present);
+        let ours = sampled_python::arena_wrapper(original);
+        (api.arenas_set)((&raw const ours).cast_mut().cast());
+    }
+}
+
 /// Wraps the allocators again if the interpreter has replaced them while starting (`PYTHONMALLOC`, `-X dev`): with its
 /// default ones, or with its debug ones over those. Allocators stacked on ours (tracemalloc) stay. Only looks, calls
 /// none of them: safe wherever an allocation can happen. True if they had been replaced.
@@ -187,8 +236,11 @@ pub(crate) unsafe fn install() {
 /// # Safety
 /// As for `install`.
 pub(crate) unsafe fn install_if_replaced() -> bool {
+    if !is_wanted() {
+        return false;
+    }
     // The raw domain alone is set to its default again and again while the interpreter starts, and put back.
-    let is_replaced = is_plain(RAW) && is_plain(OBJECT);
+    let is_replaced = (sampling::enabled() || is_plain(RAW)) && is_plain(OBJECT);
     if is_replaced {
         install();
     }

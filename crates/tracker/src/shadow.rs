@@ -108,6 +108,14 @@ pub(crate) fn take(address: usize) -> Option<(u32, usize)> {
     Some((slot >> SIZE_BITS, size))
 }
 
+/// True if a block is noted at `address`.
+#[inline]
+pub(crate) fn has(address: usize) -> bool {
+    let Some(entry) = entry(address) else { return false };
+    let leaf = entry.load(Ordering::Acquire);
+    !leaf.is_null() && slot_in(leaf, address)[0].load(Ordering::Relaxed) != 0
+}
+
 #[cold]
 fn add_leaf(entry: &AtomicPtr<u32>) -> *mut u32 {
     if LEAF_COUNT.load(Ordering::Relaxed) >= MOST_LEAVES {

@@ -5,11 +5,12 @@ use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use brimline_recording::layout::{
     DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MALLOC_LEAF, MMAP_LEAF, Node, OTHER_CODE, Record,
-    SIZE_CLASSES, THREAD_CODE, Table, Thread,
+    SIZE_CLASSES, THREAD_CODE, Table, Thread, VARIANCE,
 };
 
 use crate::map::{Key, Map, mix};
 use crate::native::Native;
+use crate::sampling::{self, Weight};
 use crate::stack::StackCache;
 use crate::{lines, native, recording, shadow};
 
@@ -19,7 +20,7 @@ const RECORDS_AT_ONCE: usize = 16;
 /// With several threads the process's total lags by at most this much a thread.
 const TOTAL_SLACK: i64 = 64 << 10;
 /// Largest request that Python serves from its arenas.
-const SMALL_OBJECT: usize = 512;
+pub(crate) const SMALL_OBJECT: usize = 512;
 
 /// What was allocated.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -147,8 +148,14 @@ impl Shard {
             self.records = first..first + RECORDS_AT_ONCE as u32;
         }
         let index = self.records.next().filter(|&index| index < shadow::MAX_RECORD)?;
+        let row = Record { node, owner: self.index as u16, kind, ..Record::default() };
         // SAFETY: the row was taken for this shard.
-        unsafe { recording::record(index).write(Record { node, owner: self.index as u16, kind, ..Record::default() }) };
+        unsafe { recording::record(index).write(row) };
+        if sampling::enabled() {
+            let variance = self.records.next()?;
+            // SAFETY: as above; rows are taken in even numbers.
+            unsafe { recording::record(variance).write(Record { kind: kind | VARIANCE, ..row }) };
+        }
         Some(index)
     }
 
@@ -220,6 +227,9 @@ impl Shard {
         if !shadow::set(address, record, size) {
             return;
         }
+        if sampling::enabled() {
+            return self.add_weighted(record, size, kind, Weight::drawn(size));
+        }
         self.count_size(kind, size);
         self.add(record, size, kind);
         if lines::enabled() {
@@ -253,11 +263,67 @@ impl Shard {
     /// Counts memory that is noted elsewhere than in the shadow table, and returns its record.
     pub(crate) fn add_elsewhere(&mut self, node: Option<u32>, kind: Kind, size: usize) -> u32 {
         let record = self.record_of(node, kind);
+        if sampling::enabled() {
+            self.add_weighted(record, size, kind, Weight::certain(size));
+            return record;
+        }
         if kind.is_heap() {
             self.count_size(kind, size);
         }
         self.add(record, size, kind);
         record
+    }
+
+    /// Counts a block for those that were not drawn.
+    #[cold]
+    fn add_weighted(&mut self, record: u32, size: usize, kind: Kind, weight: Weight) {
+        if kind.is_heap() {
+            // SAFETY: as in `count_size`.
+            let thread = unsafe { &mut *self.thread };
+            let class = &mut thread.sizes[size_class(size)];
+            class.total_bytes += weight.bytes as u64;
+            class.total_count += weight.count as u64;
+            if kind == Kind::Python && size <= SMALL_OBJECT {
+                thread.small_allocated_bytes += weight.bytes as u64;
+            }
+            self.change_total(weight.bytes);
+        }
+        // SAFETY: this shard's record and that of its variance, behind it.
+        let [row, variance] = unsafe { &mut *recording::record(record).cast::<[Record; 2]>() };
+        self.change(row, weight.bytes, weight.count);
+        self.change(variance, weight.bytes_variance, weight.count_variance);
+        row.total_bytes += weight.bytes as u64;
+        row.total_count += weight.count as u64;
+        variance.total_bytes += weight.bytes_variance as u64;
+        variance.total_count += weight.count_variance as u64;
+    }
+
+    /// Undoes [`Shard::add_weighted`] but for the totals. `count` is 0 for a part of a mapping.
+    #[cold]
+    fn remove_weighted(&mut self, record: u32, weight: Weight, count: i64, is_heap: bool) {
+        let own = self.own_record(record);
+        // SAFETY: as in `add_weighted`.
+        let [row, variance] = unsafe { &mut *recording::record(own).cast::<[Record; 2]>() };
+        self.change(row, -weight.bytes, -count * weight.count);
+        self.change(variance, -weight.bytes_variance, -count * weight.count_variance);
+        if is_heap {
+            self.change_total(-weight.bytes);
+        }
+    }
+
+    /// As the end of [`Shard::remove_block`], for a block that was drawn.
+    #[cold]
+    fn remove_drawn(&mut self, record: u32, size: usize) {
+        let weight = Weight::drawn(size);
+        self.remove_weighted(record, weight, 1, true);
+        // SAFETY: as in `count_size`.
+        let thread = unsafe { &mut *self.thread };
+        let class = &mut thread.sizes[size_class(size)];
+        class.freed_bytes += weight.bytes as u64;
+        class.freed_count += weight.count as u64;
+        if size <= SMALL_OBJECT && Self::is_python(record) {
+            thread.small_freed_bytes += weight.bytes as u64;
+        }
     }
 
     #[inline]
@@ -288,6 +354,10 @@ impl Shard {
     #[inline]
     pub(crate) fn remove_block(&mut self, address: usize) -> Option<(u32, usize)> {
         let (record, size) = shadow::take(address)?;
+        if sampling::enabled() {
+            self.remove_drawn(record, size);
+            return Some((record, size));
+        }
         self.remove(record, size, 1, true);
         // SAFETY: as in `count_size`.
         let thread = unsafe { &mut *self.thread };
@@ -315,6 +385,11 @@ impl Shard {
         if !shadow::set(address, record, size) {
             return;
         }
+        if sampling::enabled() {
+            // Counts as one more in the totals: so rare that it cannot be seen in an estimate.
+            let own = self.own_record(record);
+            return self.add_weighted(own, size, Kind::Malloc, Weight::drawn(size));
+        }
         let row = self.own_record(record);
         // SAFETY: this shard's record.
         let row = unsafe { &mut *recording::record(row) };
@@ -333,6 +408,9 @@ impl Shard {
     /// Subtracts from a record, whoever owns it; `count` is 0 for a part of a mapping.
     #[inline]
     pub(crate) fn remove(&mut self, record: u32, size: usize, count: i64, is_heap: bool) {
+        if sampling::enabled() {
+            return self.remove_weighted(record, Weight::certain(size), count, is_heap);
+        }
         let own = self.own_record(record);
         // SAFETY: this shard's record.
         let row = unsafe { &mut *recording::record(own) };

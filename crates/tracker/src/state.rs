@@ -1,25 +1,40 @@
 //! Whether the tracker counts, and the thread-local slot every hook starts with.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::shard::Shard;
 
-static ACTIVE: AtomicBool = AtomicBool::new(false);
+static STATE: AtomicU8 = AtomicU8::new(INACTIVE);
+const INACTIVE: u8 = 0;
+const ACTIVE: u8 = 1;
+const POSTPONED: u8 = 2;
 
 /// True between a successful start and the final state.
 #[inline]
 pub(crate) fn active() -> bool {
-    ACTIVE.load(Ordering::Relaxed)
+    STATE.load(Ordering::Relaxed) == ACTIVE
 }
 
 /// Starts counting.
 pub(crate) fn activate() {
-    ACTIVE.store(true, Ordering::Release);
+    STATE.store(ACTIVE, Ordering::Release);
 }
 
 /// Stops counting; blocks that live on are neither added nor subtracted any more.
 pub(crate) fn deactivate() {
-    ACTIVE.store(false, Ordering::Release);
+    STATE.store(INACTIVE, Ordering::Release);
+}
+
+/// Starts counting at the next allocation: most forked children execute another program before they allocate anything.
+pub(crate) fn postpone() {
+    STATE.store(POSTPONED, Ordering::Release);
+}
+
+/// True when counting has just been started because it was postponed.
+#[cold]
+fn start_late() -> bool {
+    STATE.compare_exchange(POSTPONED, INACTIVE, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        && crate::fork::start_in_child()
 }
 
 // `thread_local!` in a shared library calls `__tls_get_addr`, which may allocate; one pointer of initial-exec storage
@@ -56,7 +71,7 @@ pub(crate) const LEAVING: *mut Shard = core::ptr::without_provenance_mut(1);
 /// This thread's shard, made on first use; `None` for threads that are not counted and inside the tracker itself.
 #[inline]
 pub(crate) fn enter() -> Option<Entered> {
-    if !active() {
+    if !active() && !start_late() {
         return None;
     }
     // SAFETY: the slot is this thread's own.

@@ -16,7 +16,7 @@ use clap::ValueEnum;
 use crate::exit_code::ExitCode;
 use crate::input::{self, SelectArgs};
 use crate::quantity::bytes;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, usage};
 use crate::stores::name;
 use crate::summary::Summary;
 use crate::terminal::plain;
@@ -24,6 +24,10 @@ use crate::tracker_library;
 
 /// Tells the tracker which functions' lines to follow, comma-separated.
 const LINES_VARIABLE: &str = "BRIMLINE_TRACKER_LINES";
+/// Tells the tracker what to count; without it everything.
+const MODE_VARIABLE: &str = "BRIMLINE_TRACKER_MODE";
+/// Tells the tracker the mean distance between samples in bytes.
+const PERIOD_VARIABLE: &str = "BRIMLINE_TRACKER_PERIOD";
 
 /// Asks the tracker for native frames.
 const NATIVE_VARIABLE: &str = "BRIMLINE_TRACKER_NATIVE";
@@ -37,6 +41,7 @@ const NATIVE_VARIABLE: &str = "BRIMLINE_TRACKER_NATIVE";
   brimline run --snapshot-at 85% -- gunicorn app:app     a snapshot before the OOM killer comes
 
 The program's output, input, signals and exit code are its own.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct Args {
     /// The program with its arguments, as you would type it.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
@@ -50,6 +55,9 @@ pub(crate) struct Args {
     /// Also keep the C, C++ and Rust functions between a Python line and its allocations.
     #[arg(long)]
     pub(crate) native_frames: bool,
+    /// Mean distance between samples (`64K`, `1M`) [default with --mode sampled: 512K]
+    #[arg(long, value_name = "BYTES", value_parser = period)]
+    pub(crate) sample_every: Option<u64>,
     /// Also keep what the process grew while each line of this function ran; repeatable. `brimline lines` shows it.
     #[arg(long, value_name = "FUNCTION")]
     pub(crate) lines: Vec<String>,
@@ -84,6 +92,10 @@ pub(crate) struct Args {
 pub(crate) enum Mode {
     /// Every Python object and every malloc
     Exact,
+    /// Every malloc and mapping; Python's small objects as the arenas they lie in. Cheaper
+    Malloc,
+    /// A sample of every object and every malloc, with 95 % intervals. Nearly free
+    Sampled,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -109,17 +121,43 @@ fn signal(text: &str) -> Result<i32, String> {
     signal_number(text).ok_or_else(|| format!("expected a signal such as `USR2`, found `{text}`"))
 }
 
+fn period(text: &str) -> Result<u64, String> {
+    match SnapshotThreshold::parse(text) {
+        Some(SnapshotThreshold::Bytes(bytes)) if (256..=1 << 30).contains(&bytes) => Ok(bytes),
+        _ => Err(format!("expected an amount from 256 to 1G such as `64K`, found `{text}`")),
+    }
+}
+
 fn threshold(text: &str) -> Result<SnapshotThreshold, String> {
     SnapshotThreshold::parse(text).ok_or_else(|| format!("expected an amount such as `1.5G` or `85%`, found `{text}`"))
 }
 
 /// Carries the command out; the exit code is the program's.
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
-    let Mode::Exact = args.mode;
+    if args.mode != Mode::Exact && !args.lines.is_empty() {
+        return Err(usage(
+            "expected --lines with --mode exact alone: lines are counted block by block",
+            "leave out --mode",
+        ));
+    }
+    if args.mode != Mode::Sampled && args.sample_every.is_some() {
+        return Err(usage(
+            "expected --sample-every with --mode sampled alone",
+            "brimline run --mode sampled --sample-every 64K -- …",
+        ));
+    }
     let location = Location::of_process(args.store.as_deref());
     let mut plan = Plan::new(args.command.clone(), location, tracker_library::installed());
     plan.name = args.name.as_deref().map(name).transpose()?;
     plan.interval = args.interval;
+    match args.mode {
+        Mode::Exact => {}
+        Mode::Malloc => plan.environment.push((MODE_VARIABLE.into(), "malloc".into())),
+        Mode::Sampled => plan.environment.push((MODE_VARIABLE.into(), "sampled".into())),
+    }
+    if let Some(period) = args.sample_every {
+        plan.environment.push((PERIOD_VARIABLE.into(), period.to_string().into()));
+    }
     if !args.lines.is_empty() {
         plan.environment.push((LINES_VARIABLE.into(), args.lines.join(",").into()));
     }

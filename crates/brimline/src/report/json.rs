@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use brimline_analysis::aggregate::Place;
+use brimline_analysis::interval::interval;
 use brimline_profile::value;
 use serde_json::{Map, Value, json};
 
@@ -25,22 +26,19 @@ impl Report for Json {
 
     fn render(&self, report: &ReportInput<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
         let out = &mut JsonGuard(out);
-        let column = |index: usize| report.totals.get(index).copied();
-        let totals = json!({
-            "live_bytes": column(value::LIVE_BYTES),
-            "live_count": column(value::LIVE_COUNT),
-            "peak_bytes": column(value::PEAK_BYTES),
-            "total_bytes": column(value::TOTAL_BYTES),
-            "total_count": column(value::TOTAL_COUNT),
-            "untracked_bytes": report.untracked_bytes(),
-        });
+        let mut totals = Map::new();
+        insert_values(&mut totals, report, &report.totals);
+        totals.insert("untracked_bytes".into(), json!(report.untracked_bytes()));
+        let totals = Value::Object(totals);
+        let mode = report.input.recorded.processes.first().map(|process| process.mode.name());
         write!(
             out,
-            "{{\"schema\":\"brimline.report/1\",\"run\":{},\"process\":{},\"by\":\"{}\",\"metric\":\"{}\",\"totals\":{totals},\n\"rows\":[",
+            "{{\"schema\":\"brimline.report/1\",\"run\":{},\"process\":{},\"by\":\"{}\",\"metric\":\"{}\",\"mode\":{},\"totals\":{totals},\n\"rows\":[",
             json!(report.input.name),
             json!(report.input.process),
             report.by.name(),
             report.metric.name(),
+            json!(mode),
         )?;
         let top = report.top.unwrap_or(usize::MAX);
         match &report.rows {
@@ -79,6 +77,12 @@ fn separator(index: usize) -> &'static str {
 fn place_row(report: &ReportInput<'_>, place: &Place, values: &[i64]) -> Map<String, Value> {
     let (profile, places) = (&report.input.recorded.profile, &report.input.places);
     let mut row = Site::of(profile, places, place).to_json();
+    insert_values(&mut row, report, values);
+    row
+}
+
+/// The numbers of a row or of the totals; of a sampled recording each with its 95 % interval.
+fn insert_values(object: &mut Map<String, Value>, report: &ReportInput<'_>, values: &[i64]) {
     for (name, column) in [
         ("live_bytes", value::LIVE_BYTES),
         ("live_count", value::LIVE_COUNT),
@@ -86,7 +90,10 @@ fn place_row(report: &ReportInput<'_>, place: &Place, values: &[i64]) -> Map<Str
         ("total_bytes", value::TOTAL_BYTES),
         ("total_count", value::TOTAL_COUNT),
     ] {
-        row.insert(name.into(), json!(values.get(column)));
+        object.insert(name.into(), json!(values.get(column)));
+        if let Some((low, high)) = interval(report.input.recorded.profile.precision, values, column) {
+            object.insert(format!("{name}_low"), json!(low));
+            object.insert(format!("{name}_high"), json!(high));
+        }
     }
-    row
 }

@@ -3,8 +3,10 @@
 use std::io::Write;
 
 use brimline_analysis::aggregate::{Attribution, Row};
+use brimline_analysis::interval::interval;
 use brimline_analysis::sizes::SizeRow;
-use brimline_profile::value;
+use brimline_profile::formats::recording::Mode;
+use brimline_profile::{Precision, value};
 
 use super::{Report, ReportInput, Rows};
 use crate::metric::Metric;
@@ -52,11 +54,26 @@ pub(super) fn heading(report: &ReportInput<'_>) -> Vec<String> {
         [first, ..] => format!("{} ({} processes, added up)", command(&first.command), processes.len()),
         [] => "no recorded process".to_owned(),
     }];
+    let precision = report.input.recorded.profile.precision;
+    let of = |column, text: fn(i64) -> String| {
+        let range = range(precision, &report.totals, column, text);
+        if range.is_empty() { text(total(column)) } else { format!("{} ({range})", text(total(column))) }
+    };
     let mut numbers = vec![
-        format!("live {} in {} blocks", bytes(total(value::LIVE_BYTES)), count(total(value::LIVE_COUNT))),
-        format!("peak {}", bytes(total(value::PEAK_BYTES))),
-        format!("allocated {} in {} blocks", bytes(total(value::TOTAL_BYTES)), count(total(value::TOTAL_COUNT))),
+        format!("live {} in {} blocks", of(value::LIVE_BYTES, bytes), of(value::LIVE_COUNT, count)),
+        format!("peak {}", of(value::PEAK_BYTES, bytes)),
+        format!("allocated {} in {} blocks", of(value::TOTAL_BYTES, bytes), of(value::TOTAL_COUNT, count)),
     ];
+    match processes.first().map(|process| process.mode) {
+        Some(Mode::Sampled { period }) => lines.push(format!(
+            "sampled, one byte in {}: every number with its 95 % interval; --mode exact counts all",
+            count(period as i64)
+        )),
+        Some(Mode::Malloc) => lines.push(
+            "malloc level: Python's small objects count as the arenas they lie in; --mode exact counts each".to_owned(),
+        ),
+        _ => {}
+    }
     numbers.extend(report.untracked_bytes().map(|untracked| format!("untracked {}", bytes(untracked))));
     let open: i64 = processes.iter().map(|process| process.open_fds).sum();
     if open > 0 {
@@ -64,6 +81,11 @@ pub(super) fn heading(report: &ReportInput<'_>) -> Vec<String> {
     }
     lines.push(numbers.join(" · "));
     lines
+}
+
+/// The 95 % interval of a sampled number, shortly; empty for one that was counted.
+fn range(precision: Precision, values: &[i64], column: usize, text: fn(i64) -> String) -> String {
+    interval(precision, values, column).map_or_else(String::new, |(low, high)| format!("{}–{}", text(low), text(high)))
 }
 
 fn command(words: &[String]) -> String {
@@ -85,15 +107,30 @@ fn places(report: &ReportInput<'_>, rows: &[Row], out: &mut dyn Write) -> anyhow
     let source_width = terminal.map_or(SOURCE_COLUMNS, |columns| columns.saturating_sub(40 + place_width));
     let (bold, dim, reset) = if wants_colour() { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
     let title = report.metric.name();
-    writeln!(out, "{bold}{title:>10}  {:>6}  {:>10}  {:<place_width$}  source{reset}", "share", "blocks", "place")?;
+    // Of sampled numbers each has its interval beside it.
+    let ranges = |row: &Row| {
+        [(column, report.metric.text()), (count_column, count as fn(i64) -> String)]
+            .map(|(column, text)| range(profile.precision, &row.values, column, text))
+    };
+    let widths = [0, 1].map(|which| shown.iter().map(|row| ranges(row)[which].chars().count()).max().unwrap_or(0));
+    let beside = |text: &str, width: usize| if width == 0 { String::new() } else { format!("  {text:>width$}") };
+    let [first, second] = widths.map(|width| beside(if width == 0 { "" } else { "95 %" }, width));
+    writeln!(
+        out,
+        "{bold}{title:>10}{first}  {:>6}  {:>10}{second}  {:<place_width$}  source{reset}",
+        "share", "blocks", "place"
+    )?;
     for ((row, site), label) in shown.iter().zip(&sites).zip(&labels) {
         let text = site.file.as_deref().zip(site.line).and_then(|(file, line)| report.input.source.line(file, line));
         let text = text.as_deref().map(plain).unwrap_or_default();
+        let [first, second] = ranges(row);
         let line = format!(
-            "{:>10}  {:>6}  {:>10}  {:<place_width$}  {dim}{}{reset}",
+            "{:>10}{}  {:>6}  {:>10}{}  {:<place_width$}  {dim}{}{reset}",
             report.metric.format(row.values[column]),
+            beside(&first, widths[0]),
             percent(row.values[column], report.totals[column]),
             count(row.values[count_column]),
+            beside(&second, widths[1]),
             clip(label, place_width),
             clip(&text, source_width),
         );

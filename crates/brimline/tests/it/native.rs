@@ -27,7 +27,10 @@ fn stacks(session: &Session, script: &str, name: impl Fn(&Value) -> String) -> S
     for row in report.rows() {
         let frames = row["frames"].as_array().expect("frames");
         let file = |frame: &Value| frame["file"].as_str().unwrap_or_default().to_owned();
-        let python = |frame: &Value| file(frame).ends_with(".py") || file(frame).starts_with("<frozen");
+        let python = |frame: &Value| {
+            Path::new(&file(frame)).extension().is_some_and(|ending| ending == "py")
+                || file(frame).starts_with("<frozen")
+        };
         let Some(at) = frames.iter().position(python).filter(|&at| file(&frames[at]).ends_with(script)) else {
             continue;
         };

@@ -23,7 +23,7 @@ if pid == 0:
     child = [bytes(2000) for _ in range(500)]
     del before
     raise SystemExit(0)
-print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+print(os.WEXITSTATUS(os.waitpid(pid, 0)[1]))
 parent = [bytes(3000) for _ in range(50)]
 ";
 
@@ -140,7 +140,7 @@ for number in range(count):
     if pid == 0:
         mine = [bytes(100 + n) for n in range(50)]
         os._exit(0 if len(mine) == 50 else 1)
-    failed += os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0
+    failed += os.WEXITSTATUS(os.waitpid(pid, 0)[1]) != 0
 stop.set()
 for thread in threads: thread.join()
 print(count, failed)

@@ -3,6 +3,8 @@
 //! Labels: `thread` (Python's name, else `thread <tid>`) and `kind` (`python`, `malloc`, `mmap`, `file`, `fd`, `line`).
 //! Lines are resolved here, from the code objects' own tables; names of native frames by the [`Symbolizer`] given.
 //!
+//! Recordings of `--mode sampled` have the columns of [`ValueType::sampled`].
+//!
 //! Samples of kind `line` tell what happened while a line of a function named with `--lines` ran, whoever allocated
 //! it: `live_…` is the net change, `total_…` what was allocated, `peak_bytes` the highest of the process's live bytes
 //! meanwhile (of several samples of one stack the highest counts, they are not summed).
@@ -11,8 +13,9 @@ use std::collections::HashMap;
 use std::mem::offset_of;
 
 use brimline_recording::layout::{
-    DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MALLOC_LEAF, MMAP_LEAF, NATIVE_CODE, NATIVE_CUT_CODE,
-    NATIVE_MASK, Node, OTHER_CODE, Record, STATE_FINAL, STATE_RECORDING, STATE_STOPPED, THREAD_CODE, Table,
+    COUNT_UNIT, DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MALLOC_LEAF, MMAP_LEAF, MODE_MALLOC,
+    MODE_SAMPLED, NATIVE_CODE, NATIVE_CUT_CODE, NATIVE_MASK, Node, OTHER_CODE, Record, STATE_FINAL, STATE_RECORDING,
+    STATE_STOPPED, THREAD_CODE, Table, VARIANCE,
 };
 
 use brimline_recording::Recording;
@@ -47,6 +50,32 @@ pub struct Recorded {
     pub processes: Vec<Process>,
     /// Class `c` counts blocks of more than `2^(c-1)` and at most `2^c` bytes.
     pub sizes: Vec<SizeClass>,
+}
+
+/// What a recording counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Every Python object and every malloc.
+    #[default]
+    Exact,
+    /// Every malloc and mapping; Python's small objects as the arenas they lie in.
+    Malloc,
+    /// A sample of every object and every malloc.
+    Sampled {
+        /// Mean distance between samples in bytes.
+        period: u64,
+    },
+}
+
+impl Mode {
+    /// The word on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Malloc => "malloc",
+            Self::Sampled { .. } => "sampled",
+        }
+    }
 }
 
 /// State of a process as its recording tells it.
@@ -92,6 +121,10 @@ pub struct Process {
     pub malloc_used_bytes: u64,
     /// Descriptors open that were opened while tracked.
     pub open_fds: i64,
+    /// What was counted.
+    pub mode: Mode,
+    /// The frames of this interpreter could not be read; stacks were asked of its public API, which is slower.
+    pub asked_for_stacks: bool,
 }
 
 impl Default for Recordings {
@@ -116,6 +149,26 @@ impl Recordings {
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), OpenError> {
         let recording = Recording::open(bytes)?;
         let process = process(&recording);
+        if self.processes.is_empty()
+            && let Mode::Sampled { period } = process.mode
+        {
+            self.builder = ProfileBuilder::new(ValueType::sampled(), Precision::Sampled { period });
+        }
+        if let Some(first) = self.processes.first().filter(|first| first.mode != process.mode) {
+            self.warnings.push(format!(
+                "process {} is left out: it was recorded in mode {}, the others in mode {}",
+                process.pid,
+                process.mode.name(),
+                first.mode.name()
+            ));
+            return Ok(());
+        }
+        if process.asked_for_stacks {
+            self.warnings.push(format!(
+                "process {} ran Python {}, whose frames this brimline cannot read: stacks came from the public API; exact, but slower",
+                process.pid, process.python
+            ));
+        }
         self.warnings.extend(recording.warnings().iter().map(ToString::to_string));
         let lost = recording.header_u64(offset_of!(Header, overflow_count));
         if lost > 0 {
@@ -127,14 +180,15 @@ impl Recordings {
                 process.pid
             ));
         }
+        let unit = if matches!(process.mode, Mode::Sampled { .. }) { COUNT_UNIT as u64 } else { 1 };
         self.processes.push(process);
         for row in 0..recording.rows(Table::Threads) as u32 {
             for (sum, class) in self.sizes.iter_mut().zip(recording.thread(row).iter().flat_map(|thread| thread.sizes))
             {
                 sum.total_bytes = sum.total_bytes.saturating_add(class.total_bytes);
-                sum.total_count = sum.total_count.saturating_add(class.total_count);
+                sum.total_count = sum.total_count.saturating_add(class.total_count / unit);
                 sum.freed_bytes = sum.freed_bytes.saturating_add(class.freed_bytes);
-                sum.freed_count = sum.freed_count.saturating_add(class.freed_count);
+                sum.freed_count = sum.freed_count.saturating_add(class.freed_count / unit);
             }
         }
         let native = NativeFrames::resolve(&recording, &mut *self.symbolizer, &mut self.builder);
@@ -145,6 +199,7 @@ impl Recordings {
 
     fn add_records(&mut self, recording: &Recording<'_>, places: &[Option<Place>]) {
         let epoch = recording.header_u64(offset_of!(Header, epoch));
+        let is_sampled = matches!(self.processes.last(), Some(Process { mode: Mode::Sampled { .. }, .. }));
         let mut unplaced = 0_u64;
         for record in recording.records() {
             let Some(Some(place)) = places.get(record.node as usize) else {
@@ -152,7 +207,9 @@ impl Recordings {
                 continue;
             };
             let values = values(&record, epoch);
-            if is_line(&record) {
+            if is_sampled {
+                self.builder.add(place.stack, place.labels, &sampled(&record, values));
+            } else if is_line(&record) {
                 self.builder.add_or_raise(place.stack, place.labels, &values, &[value::PEAK_BYTES, value::PEAK_COUNT]);
             } else {
                 self.builder.add(place.stack, place.labels, &values);
@@ -188,6 +245,20 @@ fn values(record: &Record, epoch: u64) -> [i64; 6] {
     ]
 }
 
+/// The twelve columns of a sampled recording that one row of it fills half.
+fn sampled(record: &Record, values: [i64; 6]) -> [i64; 12] {
+    let mut all = [0; 12];
+    if record.kind & VARIANCE != 0 {
+        all[value::VARIANCE..].copy_from_slice(&values);
+    } else {
+        all[..value::VARIANCE].copy_from_slice(&values);
+        for column in [value::LIVE_COUNT, value::PEAK_COUNT, value::TOTAL_COUNT] {
+            all[column] = (all[column] + COUNT_UNIT / 2).div_euclid(COUNT_UNIT);
+        }
+    }
+    all
+}
+
 fn process(recording: &Recording<'_>) -> Process {
     let version = recording.header_u32(offset_of!(Header, python_version));
     Process {
@@ -208,6 +279,12 @@ fn process(recording: &Recording<'_>) -> Process {
         malloc_reserved_bytes: recording.header_u64(offset_of!(Header, malloc_reserved_bytes)),
         malloc_used_bytes: recording.header_u64(offset_of!(Header, malloc_used_bytes)),
         open_fds: recording.header_i64(offset_of!(Header, open_fds)),
+        mode: match recording.header_u32(offset_of!(Header, mode)) {
+            MODE_MALLOC => Mode::Malloc,
+            MODE_SAMPLED => Mode::Sampled { period: recording.header_u64(offset_of!(Header, period)) },
+            _ => Mode::Exact,
+        },
+        asked_for_stacks: recording.header_u32(offset_of!(Header, self_test)) == 2,
     }
 }
 

@@ -1,4 +1,6 @@
 """SQLAlchemy: the ORM on SQLite with relationships, joins and a rolled-back transaction."""
+from typing import List
+
 from sqlalchemy import ForeignKey, create_engine, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship, selectinload
 
@@ -11,7 +13,7 @@ class Author(Base):
     __tablename__ = "author"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
-    books: Mapped[list["Book"]] = relationship(back_populates="author", cascade="all, delete-orphan")
+    books: Mapped[List["Book"]] = relationship(back_populates="author", cascade="all, delete-orphan")
 
 
 class Book(Base):
