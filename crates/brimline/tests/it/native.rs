@@ -20,9 +20,11 @@ fn record(session: &Session, python: &Path, arguments: &[&Path]) -> Ended {
     ended(command.arg(python).args(arguments)).expect_code(0)
 }
 
-/// What `report --by stack` says about the lines of `script`; the functions as `name` makes them of frames.
-fn stacks(session: &Session, script: &str, name: impl Fn(&Value) -> String) -> Stacks {
-    let report = session.report_of(&["--by", "stack", "--metric", "total"]);
+/// What `report --by stack` says about the lines of some functions of `script.py`; `name` makes words of frames.
+fn stacks(session: &Session, functions: &[&str], name: impl Fn(&Value) -> String) -> Stacks {
+    let mut arguments = vec!["--by", "stack", "--metric", "total"];
+    arguments.extend(functions.iter().flat_map(|function| ["--include", function]));
+    let report = session.report_of(&arguments);
     let mut stacks = Stacks::new();
     for row in report.rows() {
         let frames = row["frames"].as_array().expect("frames");
@@ -31,7 +33,7 @@ fn stacks(session: &Session, script: &str, name: impl Fn(&Value) -> String) -> S
             Path::new(&file(frame)).extension().is_some_and(|ending| ending == "py")
                 || file(frame).starts_with("<frozen")
         };
-        let Some(at) = frames.iter().position(python).filter(|&at| file(&frames[at]).ends_with(script)) else {
+        let Some(at) = frames.iter().position(python).filter(|&at| file(&frames[at]).ends_with("/script.py")) else {
             continue;
         };
         let names = frames[..at].iter().map(&name).collect();
@@ -67,11 +69,12 @@ fn without_calls(stacks: Stacks) -> Stacks {
     shorter
 }
 
-fn memrays(session: &Session, python: &Python, script: &str) -> Stacks {
-    let run = ["-m", "memray", "run", "--native", "-q", "-f", "-o", "memray.bin", script];
+fn memrays(session: &Session, python: &Python, functions: &[&str]) -> Stacks {
+    let run = ["-m", "memray", "run", "--native", "-q", "-f", "-o", "memray.bin", "script.py"];
     ended(&mut session.plain(python.in_venv(), run)).expect_code(0);
     session.write("native_oracle.py", include_str!("programs/native_oracle.py"));
-    let oracle = ended(&mut session.plain(python.in_venv(), ["native_oracle.py", "memray.bin", script])).expect_code(0);
+    let mut oracle = session.plain(python.in_venv(), ["native_oracle.py", "memray.bin", "script.py"]);
+    let oracle = ended(oracle.args(functions)).expect_code(0);
     let rows: Vec<(u64, Vec<String>, i64, i64)> = serde_json::from_str(&oracle.stdout).unwrap();
     rows.into_iter().map(|(line, names, bytes, blocks)| ((line, names), (bytes, blocks))).collect()
 }
@@ -79,12 +82,12 @@ fn memrays(session: &Session, python: &Python, script: &str) -> Stacks {
 /// Every stack that memray has must be there with the same bytes and blocks. memray counts a request for nothing as one
 /// byte, so a byte for each block may differ.
 #[track_caller]
-fn agrees_with_memray(python: &Python, text: &str, least: usize) {
+fn agrees_with_memray(python: &Python, text: &str, functions: &[&str], least: usize) {
     let session = Session::new();
     let script = session.write("script.py", text);
     record(&session, &python.in_venv(), &[&script]);
-    let ours = without_calls(stacks(&session, "script.py", name_as_memray));
-    let oracle = without_calls(memrays(&session, python, "script.py"));
+    let ours = without_calls(stacks(&session, functions, name_as_memray));
+    let oracle = without_calls(memrays(&session, python, functions));
     assert!(oracle.len() >= least, "memray has {} stacks only", oracle.len());
     let deepest = oracle.keys().map(|(_, names)| names.len()).max();
     assert!(deepest >= Some(5), "{deepest:?}");
@@ -102,14 +105,19 @@ fn agrees_with_memray(python: &Python, text: &str, least: usize) {
 fn stacks_of_numpy_equal_memrays() {
     // The interpreter in a shared library has names; Debian's is stripped, and memray then guesses.
     if let Some(python) = any_python() {
-        agrees_with_memray(&python, include_str!("programs/native_numpy.py"), 8);
+        agrees_with_memray(&python, include_str!("programs/native_numpy.py"), &["numbers", "text"], 8);
     }
 }
 
 #[test]
 fn stacks_of_lxml_equal_memrays() {
     if let Some(python) = any_python() {
-        agrees_with_memray(&python, include_str!("programs/native_lxml.py"), 120);
+        agrees_with_memray(
+            &python,
+            include_str!("programs/native_lxml.py"),
+            &["build", "parse", "query", "transform"],
+            120,
+        );
     }
 }
 
@@ -137,11 +145,11 @@ fn cpp_functions_are_demangled_with_lines_and_inlined_calls() {
     let source = include_str!("programs/native_shapes.cpp");
     let options = ["-O2", "-g", "-shared", "-fPIC"];
     let Some(library) = compiled(&session, "c++", &options, "shapes.cpp", source) else { return };
-    let text = "import ctypes, sys\nshapes = ctypes.CDLL(sys.argv[1])\nshapes.shapes_fill(50)\nshapes.shapes_make(3)\nassert shapes.shapes_throw(20) == 20\n";
+    let text = "import ctypes, sys\ndef go(shapes):\n    shapes.shapes_fill(50)\n    shapes.shapes_make(3)\n    assert shapes.shapes_throw(20) == 20\ngo(ctypes.CDLL(sys.argv[1]))\n";
     let script = session.write("script.py", text);
     for python in pythons() {
         record(&session, &python.bare, &[&script, &library]);
-        let stacks = stacks(&session, "script.py", place);
+        let stacks = stacks(&session, &["go"], place);
         let starts = |line, start: &[&str]| {
             let is_wanted = |names: &[String]| {
                 names.len() >= start.len() && names.iter().zip(start).all(|(name, wanted)| name.contains(wanted))
@@ -176,10 +184,11 @@ fn rust_functions_are_demangled_with_lines_and_inlined_calls() {
     let source = include_str!("programs/native_shapes.rs");
     let options = ["--crate-type=cdylib", "--edition=2021", "-O", "-g", "--crate-name=shapes"];
     let Some(library) = compiled(&session, "rustc", &options, "shapes.rs", source) else { return };
-    let text = "import ctypes, sys\nshapes = ctypes.CDLL(sys.argv[1])\nassert shapes.rust_fill(40) == 40\n";
+    let text =
+        "import ctypes, sys\ndef go(shapes):\n    assert shapes.rust_fill(40) == 40\ngo(ctypes.CDLL(sys.argv[1]))\n";
     let script = session.write("script.py", text);
     record(&session, &python.bare, &[&script, &library]);
-    let stacks = stacks(&session, "script.py", place);
+    let stacks = stacks(&session, &["go"], place);
     let found = stacks.iter().find(|((line, names), sums)| {
         let at = names.iter().position(|name| name == "shapes::Store::inlined_push shapes.rs:8");
         let outer = at.and_then(|at| names.get(at + 1));
@@ -210,7 +219,7 @@ fn hazards(python: &Python) {
     let script = session.write("script.py", include_str!("programs/native_hazards.py"));
     record(&session, &python.bare, &[&script, &library, &first, &second]);
 
-    let report = session.report_of(&["--by", "stack", "--metric", "total", "--kind", "malloc"]);
+    let report = session.report_of(&["--by", "stack", "--metric", "total", "--kind", "malloc", "--include", "keep"]);
     let stacks: Vec<(Vec<String>, i64, i64)> = report
         .rows()
         .map(|row| {

@@ -1,6 +1,7 @@
-"""Native stacks as memray has them: bytes and blocks ever allocated by line of a script and native functions.
+"""Native stacks as memray has them: bytes and blocks ever allocated by line of some functions of a script and
+native functions.
 
-    python native_oracle.py CAPTURE SCRIPT
+    python native_oracle.py CAPTURE SCRIPT FUNCTION…
 
 Prints JSON rows [line, [function, innermost first], bytes, blocks]. Left out is what memray's own profile function does
 to the program's calls: functions from the interpreter's call machinery on outwards.
@@ -22,12 +23,12 @@ COUNTED = {
 PYTHON_ALLOCATORS = ("PyMem_", "_PyMem_", "PyObject_", "_PyObject_", "pymalloc", "new_arena", "allocate_from_new_pool")
 
 
-def stacks(capture, script):
+def stacks(capture, script, functions):
     found = collections.defaultdict(lambda: [0, 0])
     for record in FileReader(capture).get_allocation_records():
         # Records of frees have no stack.
         python = record.stack_trace(1) if record.allocator in COUNTED else None
-        if not python or not python[0][1].endswith(script):
+        if not python or not python[0][1].endswith(script) or python[0][0] not in functions:
             continue
         names = []
         for frame in record.hybrid_stack_trace():
@@ -42,4 +43,4 @@ def stacks(capture, script):
     return [[line, names, *row] for (line, names), row in found.items()]
 
 
-json.dump(stacks(sys.argv[1], sys.argv[2]), sys.stdout)
+json.dump(stacks(sys.argv[1], sys.argv[2], sys.argv[3:]), sys.stdout)
