@@ -3,6 +3,9 @@
     python3.11 -m venv V && V/bin/pip install -r bench/python/requirements.txt
     V/bin/python bench/python/run.py --brimline target/release/brimline --out bench/python/results/NAME.json
 
+`--tools untracked brimline brimline-native memray-native` measures native frames: brimline's are exact mode with
+`--native-frames`, memray's see malloc alone.
+
 The interpreter that runs this file runs the workloads. Every round measures all tools on one workload, in an order that
 rotates; a ratio is taken within a round, so slow drifts of the machine cancel. Raw values are kept in the result file.
 """
@@ -28,6 +31,7 @@ WORKLOADS = {
     "threads": "thread_sessions.py",
 }
 TOOLS = ["untracked", "brimline", "memray"]
+NATIVE_TOOLS = ["brimline-native", "memray-native"]
 
 
 def parse_arguments():
@@ -36,7 +40,7 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--starts", type=int, default=25, help="rounds of the empty script")
     parser.add_argument("--only", nargs="*", default=list(WORKLOADS), choices=list(WORKLOADS))
-    parser.add_argument("--tools", nargs="*", default=TOOLS, choices=TOOLS)
+    parser.add_argument("--tools", nargs="*", default=TOOLS, choices=TOOLS + NATIVE_TOOLS)
     parser.add_argument("--out", type=Path, required=True, help="result file (JSON)")
     return parser.parse_args()
 
@@ -68,12 +72,13 @@ class Bench:
         python = sys.executable
         if tool == "untracked":
             return [python, script], None
-        if tool == "brimline":
+        if tool.startswith("brimline"):
+            options = ["--native-frames"] if tool == "brimline-native" else []
             store = Path(tempfile.mkdtemp(prefix="store-", dir=self.scratch))
-            return [self.brimline, "run", "--store", str(store), "--", python, script], store
+            return [self.brimline, "run", *options, "--store", str(store), "--", python, script], store
         output = self.scratch / "memray.bin"
         output.unlink(missing_ok=True)
-        options = ["--trace-python-allocators", "-q", "-o", str(output)]
+        options = ["--native" if tool == "memray-native" else "--trace-python-allocators", "-q", "-o", str(output)]
         return [python, "-m", "memray", "run", *options, script], output
 
     def run(self, tool, script):
@@ -84,7 +89,7 @@ class Bench:
         return value, output
 
     def report(self, tool, output):
-        if tool == "brimline":
+        if tool.startswith("brimline"):
             command = [self.brimline, "report", "--store", str(output), "--json"]
         else:
             command = [sys.executable, "-m", "memray", "stats", str(output)]
@@ -125,7 +130,7 @@ def measure_workload(bench, name, arguments):
         for tool in tools:
             values[tool], output = bench.run(tool, script)
             # memray's report can take minutes and gigabytes: once is enough.
-            if output is not None and number < (5 if tool == "brimline" else 1):
+            if output is not None and number < (5 if tool.startswith("brimline") else 1):
                 reports.setdefault(tool, []).append(bench.report(tool, output))
             if output is not None and output.is_dir():
                 subprocess.run(["rm", "-rf", str(output)], check=True)
@@ -152,6 +157,9 @@ def summarise(result):
             entry["cpu_ratio"] = median_interval(ratios).as_dict()
             entry["extra_rss_kib"] = median_interval(extra).as_dict()
             entry["output_bytes"] = median_interval([v["output_bytes"] for v in mine]).as_dict()
+        if tool == "brimline-native" and "brimline" in result["rounds"][0]:
+            ratios = [r[tool]["cpu_seconds"] / r["brimline"]["cpu_seconds"] for r in result["rounds"]]
+            entry["cpu_ratio_to_exact"] = median_interval(ratios).as_dict()
         if tool in result["reports"]:
             reports = result["reports"][tool]
             entry["report_wall_seconds"] = median_interval([v["wall_seconds"] for v in reports]).as_dict()

@@ -150,7 +150,9 @@ fn without_detours(path: &str) -> String {
 }
 
 /// The innermost functions of nearly every stack, which say nothing: what is asked is who called them.
-const ALLOCATORS: [&str; 25] = [
+const ALLOCATORS: [&str; 27] = [
+    "_PyObject_MallocWithType",
+    "_PyMem_MallocWithType",
     "malloc",
     "calloc",
     "realloc",

@@ -34,6 +34,19 @@ def native_threads():
     hazards.threads(8, 200)
 
 
+def everything_at_once():
+    """Signals that allocate, in threads that allocate, while libraries come and go."""
+    hazards.ticking(1)
+    workers = [threading.Thread(target=hazards.threads, args=(4, 2000)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for _ in range(10):
+        hazards.reload(first, second, 20)
+    for worker in workers:
+        worker.join()
+    return hazards.ticking(0)
+
+
 def python_threads():
     workers = [threading.Thread(target=aligned) for _ in range(6)]
     for worker in workers:
@@ -49,3 +62,4 @@ jumping()
 reloading()
 native_threads()
 python_threads()
+print(everything_at_once())
