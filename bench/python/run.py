@@ -1,4 +1,4 @@
-"""Cost of exact tracking: the four workloads untracked, under brimline and under memray, in interleaved rounds.
+"""Cost of tracking: the four workloads untracked, under brimline and under memray, in interleaved rounds.
 
     python3.11 -m venv V && V/bin/pip install -r bench/python/requirements.txt
     V/bin/python bench/python/run.py --brimline target/release/brimline --out bench/python/results/NAME.json
@@ -31,7 +31,15 @@ WORKLOADS = {
     "threads": "thread_sessions.py",
 }
 TOOLS = ["untracked", "brimline", "memray"]
-NATIVE_TOOLS = ["brimline-native", "memray-native"]
+# By name: options of `brimline run`, and of `memray run`.
+BRIMLINE_OPTIONS = {
+    "brimline": [],
+    "brimline-malloc": ["--mode", "malloc"],
+    "brimline-sampled": ["--mode", "sampled"],
+    "brimline-native": ["--native-frames"],
+}
+MEMRAY_OPTIONS = {"memray": ["--trace-python-allocators"], "memray-malloc": [], "memray-native": ["--native"]}
+ALL_TOOLS = ["untracked", *BRIMLINE_OPTIONS, *MEMRAY_OPTIONS, "scalene"]
 
 
 def parse_arguments():
@@ -40,7 +48,7 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--starts", type=int, default=25, help="rounds of the empty script")
     parser.add_argument("--only", nargs="*", default=list(WORKLOADS), choices=list(WORKLOADS))
-    parser.add_argument("--tools", nargs="*", default=TOOLS, choices=TOOLS + NATIVE_TOOLS)
+    parser.add_argument("--tools", nargs="*", default=TOOLS, choices=ALL_TOOLS)
     parser.add_argument("--out", type=Path, required=True, help="result file (JSON)")
     return parser.parse_args()
 
@@ -72,13 +80,16 @@ class Bench:
         python = sys.executable
         if tool == "untracked":
             return [python, script], None
-        if tool.startswith("brimline"):
-            options = ["--native-frames"] if tool == "brimline-native" else []
+        if tool in BRIMLINE_OPTIONS:
             store = Path(tempfile.mkdtemp(prefix="store-", dir=self.scratch))
-            return [self.brimline, "run", *options, "--store", str(store), "--", python, script], store
-        output = self.scratch / "memray.bin"
+            options = ["--store", str(store), *BRIMLINE_OPTIONS[tool]]
+            return [self.brimline, "run", *options, "--", python, script], store
+        output = self.scratch / f"{tool}.out"
         output.unlink(missing_ok=True)
-        options = ["--native" if tool == "memray-native" else "--trace-python-allocators", "-q", "-o", str(output)]
+        if tool == "scalene":
+            output.touch()
+            return [python, "-m", "scalene", "run", "--memory", "-o", str(output), script], output
+        options = [*MEMRAY_OPTIONS[tool], "-q", "-f", "-o", str(output)]
         return [python, "-m", "memray", "run", *options, script], output
 
     def run(self, tool, script):
@@ -89,7 +100,7 @@ class Bench:
         return value, output
 
     def report(self, tool, output):
-        if tool.startswith("brimline"):
+        if tool in BRIMLINE_OPTIONS:
             command = [self.brimline, "report", "--store", str(output), "--json"]
         else:
             command = [sys.executable, "-m", "memray", "stats", str(output)]
@@ -130,7 +141,7 @@ def measure_workload(bench, name, arguments):
         for tool in tools:
             values[tool], output = bench.run(tool, script)
             # memray's report can take minutes and gigabytes: once is enough.
-            if output is not None and number < (5 if tool.startswith("brimline") else 1):
+            if output is not None and tool != "scalene" and number < (5 if tool in BRIMLINE_OPTIONS else 1):
                 reports.setdefault(tool, []).append(bench.report(tool, output))
             if output is not None and output.is_dir():
                 subprocess.run(["rm", "-rf", str(output)], check=True)

@@ -1,7 +1,8 @@
-//! Development tasks: `cargo xtask tidy|bless|soak|offsets`.
+//! Development tasks: `cargo xtask tidy|bless|soak|offsets|debian-python`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to its user")]
 
 mod commands;
+mod debian_python;
 mod offsets;
 mod tidy;
 
@@ -15,7 +16,8 @@ const USAGE: &str = "usage: cargo xtask <task>
   tidy    check what the compiler does not: crate edges, names, sizes, paths, licences, docs, reasons for `unsafe`
   bless   run the tests and write what they produced over the golden files
   soak    the long versions of the end-to-end tests: 100 kills, 1,000 forks, 10 races
-  offsets PYTHON… [--write]   compare (or renew) the tracker's interpreter offsets with the headers of interpreters";
+  offsets PYTHON… [--write]   compare (or renew) the tracker's interpreter offsets with the headers of interpreters
+  debian-python VERSION…      run the end-to-end tests on interpreters of a later Debian, such as 3.14";
 
 fn main() -> ExitCode {
     let task = std::env::args().nth(1);
@@ -27,6 +29,10 @@ fn main() -> ExitCode {
             let write = arguments.iter().any(|argument| argument == "--write");
             let pythons: Vec<_> = arguments.into_iter().filter(|argument| !argument.starts_with('-')).collect();
             root().and_then(|root| offsets::run(&root, &pythons, write))
+        }
+        Some("debian-python") => {
+            let versions: Vec<String> = std::env::args().skip(2).collect();
+            root().and_then(|root| debian_python::run(&root, &versions))
         }
         Some("soak") => root().and_then(|root| commands::soak(&root)),
         _ => {

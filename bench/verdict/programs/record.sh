@@ -1,20 +1,32 @@
 #!/bin/sh
-# Record every program of the three tables: leaks with two seeds, the others with four (the A/A runs), of different lengths.
+# Record every program: leaks with four seeds, the others with six (the A/A runs), of different lengths. Tuned programs,
+# recorded earlier, have two and four.
 #
-#     PYTHON=… NODE_PATH=… GOREC=… ./record.sh OUT_FOLDER
+#     PYTHON=… NODE_PATH=… GOREC=… ./record.sh OUT_FOLDER [tune|held_out]
 #
-# Each run is a fresh process of a few seconds that talks to itself over loopback at most.
+# Each run is a fresh process of a few seconds that talks to itself over loopback at most. Existing files are kept.
 set -u
 here=$(dirname "$0")
 out=$1
+only=${2:-}
 record() { # language program split truth command…
-    language=$1 program=$2 truth=$4
+    language=$1 program=$2 split=$3 truth=$4
     shift 4
-    seeds="1:240 2:120"
-    case $truth in *_leak | stepwise_growth) ;; *) seeds="$seeds 3:200 4:160" ;; esac
-    for pair in $seeds; do
-        file=$out/$language-$program-${pair%:*}.csv
-        [ -s "$file" ] || { timeout 120 nice -n 15 "$@" "$program" "${pair%:*}" "${pair#*:}" >"$file.part" 2>"$out/err" && mv "$file.part" "$file"; } || {
+    [ -z "$only" ] || [ "$only" = "$split" ] || return 0
+    case $split-$truth in
+    tune-linear_leak | tune-stepwise_growth) seeds="1:240 2:120" ;;
+    tune-*) seeds="1:240 2:120 3:200 4:160" ;;
+    held_out-linear_leak | held_out-stepwise_growth) seeds="1:240 2:120 3:180 4:150" ;;
+    *) seeds="1:240 2:120 3:200 4:160 5:100 6:300" ;;
+    esac
+    # Leaks large enough for resident memory to show them: twenty times the work in an iteration.
+    [ "$truth" != linear_leak ] || seeds="$seeds 11:150:20 12:100:20"
+    for run in $seeds; do
+        seed=${run%%:*} rest=${run#*:}
+        file=$out/$language-$program-$seed.csv
+        batch=1
+        case $rest in *:*) batch=${rest#*:} ;; esac
+        [ -s "$file" ] || { timeout 180 nice -n 19 "$@" "$program" "$seed" "${rest%:*}" "$batch" >"$file.part" 2>"$out/err" && mv "$file.part" "$file"; } || {
             echo "failed: $file" >&2
             tail -2 "$out/err" >&2
         }

@@ -2,13 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use brimline_analysis::trend::statistics::autoregression::autoregressive_line;
 use brimline_analysis::trend::statistics::distribution::{normal_tail, student_quantile, student_tail};
 use brimline_analysis::trend::statistics::false_discovery::benjamini_yekutieli;
 use brimline_analysis::trend::statistics::mann_kendall::{hamed_rao, mann_kendall};
 use brimline_analysis::trend::statistics::mser::mser;
 use brimline_analysis::trend::statistics::order::robust_deviation;
 use brimline_analysis::trend::statistics::pelt::pelt;
-use brimline_analysis::trend::statistics::prais_winsten::prais_winsten;
 use brimline_analysis::trend::statistics::theil_sen::theil_sen;
 use serde_json::Value;
 
@@ -49,6 +49,26 @@ fn series_statistics_agree() {
     }
 }
 
+/// The same posterior by numpy on a finer grid with exact Student distributions.
+#[test]
+fn the_autoregressive_line_agrees() {
+    for case in golden()["autoregressive_line"].as_array().unwrap() {
+        let y = numbers(&case["y"]);
+        let x: Vec<f64> = (0..y.len()).map(|at| at as f64 * 0.5).collect();
+        let own = autoregressive_line(&x, &y).unwrap();
+        let other = numbers(&case["line"]);
+        let width = other[2] - other[1];
+        for (own, other) in [own.slope, own.low, own.high].into_iter().zip(&other) {
+            assert!((own - other).abs() < 0.01 * width, "{}: {own} is not {other}", case["name"]);
+        }
+        assert!(
+            (own.p_growth - other[3]).abs() < 2e-3 && (own.correlation - other[4]).abs() < 5e-3,
+            "{}",
+            case["name"]
+        );
+    }
+}
+
 #[test]
 fn distributions_agree() {
     let golden = golden();
@@ -79,9 +99,9 @@ fn degenerate_input_is_answered() {
     assert_eq!(mser(&[5.0; 10]), 0);
     assert_eq!(mser(&[9.0, 9.0, 1.0, 1.1, 1.0, 1.1, 1.0, 1.1]), 2);
     assert!(pelt(&[], 1.0, 2).is_empty());
-    assert!(prais_winsten(&[1.0, 2.0, 3.0], &[1.0, 2.0, 3.0]).is_none());
-    assert!(prais_winsten(&[1.0; 8], &[1.0; 8]).is_none());
-    let flat = prais_winsten(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], &[7.0; 6]).unwrap();
-    assert_eq!((flat.slope, flat.p_growth()), (0.0, 1.0));
+    assert!(autoregressive_line(&[1.0, 2.0, 3.0], &[1.0, 2.0, 3.0]).is_none());
+    assert!(autoregressive_line(&[1.0; 8], &[1.0; 8]).is_none());
+    let flat = autoregressive_line(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], &[7.0; 6]).unwrap();
+    assert_eq!((flat.slope, flat.p_growth), (0.0, 1.0));
     assert!(benjamini_yekutieli(&[]).is_empty());
 }

@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    baseline, completions, demo, diff, doctor, export, lines, man, mark, report, run, runs, snapshot,
+    baseline, compare_trends, completions, demo, diff, doctor, export, heap, import, lines, man, mark, pprof, report,
+    run, runs, snapshot, trend,
 };
 
 /// Finds memory problems in programs: record one, see which lines hold the memory, compare two runs.
@@ -37,6 +38,16 @@ pub(crate) enum Command {
     Lines(lines::Args),
     /// What grew between two runs, snapshots or files
     Diff(diff::Args),
+    /// The command line of `go tool pprof`, its answers, and what it lacks
+    Pprof(pprof::Args),
+    /// Make a run of a file from another tool
+    Import(import::Args),
+    /// Is it a leak, or does it settle? Verdicts on a run's or a file's series
+    Trend(trend::Args),
+    /// Did a change alter the slope?
+    CompareTrends(compare_trends::Args),
+    /// Who holds memory in a heap snapshot
+    Heap(heap::Args),
     /// Write a run for other tools
     Export(export::Args),
     /// What is installed, what is missing and how to get it

@@ -1,12 +1,14 @@
 //! Exit codes of every command; `run` of a program gives the program's own instead.
 
 /// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ExitCode(pub(crate) u8);
 
 impl ExitCode {
     /// Fine.
     pub(crate) const FINE: Self = Self(0);
+    /// The answer is bad news.
+    pub(crate) const BAD_NEWS: Self = Self(1);
     /// Usage, or an input that cannot be read or is refused.
     pub(crate) const USAGE: Self = Self(2);
     /// The answer is inconclusive or incomplete.

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use brimline_analysis::places::Places;
-use brimline_profile::formats::recording::{OpenError, Recorded, Recordings};
+use brimline_profile::formats::recording::{OpenError, Recorded, Recordings, is_recording};
 use brimline_store::artifacts::{self, RecordingFile};
 use brimline_store::{Resolved, ResolvedRun, RunFolder, RunState, Tracking, series};
 
 use crate::exit_code::ExitCode;
+use crate::imported::kind_of;
 use crate::refusal::{Refusal, usage};
 use crate::source_text::SourceText;
 use crate::stores::{open, resolve};
@@ -33,6 +34,10 @@ pub(crate) struct Input {
     pub(crate) places: Places,
     /// The program's source.
     pub(crate) source: SourceText,
+    /// Which columns of a tracked profile are known; the others are unknown, not zero.
+    pub(crate) measured: [bool; 6],
+    /// What a file from elsewhere is, for the head of a report.
+    pub(crate) about: Option<String>,
     /// RSS minus tracked bytes, where both are known.
     pub(crate) untracked: Untracked,
     /// How a command ends that answers from this input: incomplete where part of a recording could not be read.
@@ -72,6 +77,16 @@ pub(crate) fn load(run: Option<&str>, select: &SelectArgs) -> anyhow::Result<(In
 
 fn load_run(run: &ResolvedRun, select: &SelectArgs) -> anyhow::Result<(Input, Vec<String>)> {
     let (folder, record) = (&run.entry.folder, &run.entry.record);
+    if let Some(import) = &record.imported {
+        // The record is a file like any other: what it names must lie in the run's folder.
+        let file = Path::new(&import.file).file_name().unwrap_or_default();
+        let (mut input, warnings) = load_file(&folder.imports_path().join(file), select.process)?;
+        input.name = record.id.to_string();
+        let project = project_of(folder.path()).or_else(|| record.cwd.clone().map(PathBuf::from));
+        input.places = Places::new(project.as_deref().and_then(Path::to_str));
+        input.source = SourceText::new(record.cwd.clone().map(PathBuf::from).or(project));
+        return Ok((input, warnings));
+    }
     let mut files = match &run.snapshot {
         Some(snapshot) => artifacts::snapshot(folder, &snapshot.name)?,
         None => artifacts::processes(folder)?,
@@ -166,6 +181,8 @@ fn read_all(files: &[RecordingFile]) -> anyhow::Result<(Input, Vec<String>)> {
         recorded: decoded.value,
         places: Places::default(),
         source: SourceText::default(),
+        measured: [true; 6],
+        about: None,
         untracked: Untracked::default(),
         exit_code,
     };
@@ -211,6 +228,9 @@ fn untracked(folder: &RunFolder, process: Option<u32>, warnings: &mut Vec<String
 
 fn load_file(path: &Path, process: Option<u32>) -> anyhow::Result<(Input, Vec<String>)> {
     let bytes = read(path)?;
+    if !is_recording(&bytes) {
+        return load_foreign(path, &bytes, process);
+    }
     let mut recordings = Recordings::new(Box::new(LocalFiles::default()));
     add(&mut recordings, &bytes, path)?;
     let decoded = recordings.finish();
@@ -231,10 +251,36 @@ fn load_file(path: &Path, process: Option<u32>) -> anyhow::Result<(Input, Vec<St
         recorded: decoded.value,
         places: Places::new(folder.as_deref().and_then(Path::to_str)),
         source: SourceText::new(folder),
+        measured: [true; 6],
+        about: None,
         untracked: Untracked::default(),
         exit_code: completeness(&decoded.warnings),
     };
     Ok((input, decoded.warnings))
+}
+
+/// A file of another tool.
+fn load_foreign(path: &Path, bytes: &[u8], process: Option<u32>) -> anyhow::Result<(Input, Vec<String>)> {
+    let numbers = kind_of(bytes).numbers(bytes, path)?;
+    if let Some(wanted) = process {
+        return Err(usage(
+            format!("expected one process's recording, found process {wanted} asked of `{}`", path.display()),
+            "leave out --process",
+        ));
+    }
+    let folder = std::env::current_dir().ok();
+    let input = Input {
+        name: path.display().to_string(),
+        process: None,
+        recorded: Recorded { profile: numbers.profile, processes: Vec::new(), sizes: Vec::new() },
+        places: Places::new(folder.as_deref().and_then(Path::to_str)),
+        source: SourceText::new(folder),
+        measured: numbers.measured,
+        about: Some(numbers.about),
+        untracked: Untracked::default(),
+        exit_code: ExitCode::FINE,
+    };
+    Ok((input, Vec::new()))
 }
 
 fn completeness(warnings: &[String]) -> ExitCode {
@@ -252,8 +298,8 @@ fn add(recordings: &mut Recordings, bytes: &[u8], path: &Path) -> anyhow::Result
     })
 }
 
-/// The bytes of a recording, decompressed if need be.
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+/// The bytes of a file, decompressed if need be.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let describe = || format!("failed to read `{}`", path.display());
     let metadata = std::fs::metadata(path).with_context(describe)?;
     let mut bytes = Vec::with_capacity(metadata.len().min(LARGEST_RECORDING) as usize);

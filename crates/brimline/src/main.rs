@@ -3,8 +3,11 @@
 mod cli;
 mod commands;
 mod exit_code;
+mod flame;
+mod imported;
 mod input;
 mod metric;
+mod page_server;
 mod quantity;
 mod refusal;
 mod report;
@@ -15,6 +18,7 @@ mod summary;
 mod symbols;
 mod terminal;
 mod tracker_library;
+mod trend_input;
 mod view;
 
 use std::io::Write;

@@ -58,3 +58,19 @@ impl Metric {
         }
     }
 }
+
+/// Refuses a number that the input does not have.
+pub(crate) fn require(input: &crate::input::Input, metric: Metric) -> anyhow::Result<()> {
+    if input.measured[metric.column()] {
+        return Ok(());
+    }
+    let known: Vec<&str> = [Metric::Live, Metric::Peak, Metric::Total, Metric::Count]
+        .into_iter()
+        .filter(|metric| input.measured[metric.column()])
+        .map(Metric::name)
+        .collect();
+    Err(crate::refusal::usage(
+        format!("expected the number `{}` in `{}`, found {}", metric.name(), input.name, known.join(", ")),
+        format!("--metric {}", known.first().copied().unwrap_or("live")),
+    ))
+}

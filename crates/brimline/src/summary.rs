@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::input::Input;
 use crate::quantity::{bytes, count};
+use crate::report::asked_for_stacks;
 use crate::site::Site;
 use crate::terminal::{clip, plain};
 
@@ -52,6 +53,9 @@ impl<'a> Summary<'a> {
         ];
         facts.extend(self.input.untracked.at_peak.map(|untracked| format!("untracked {}", bytes(untracked))));
         writeln!(out, "\nbrimline: {}", facts.join(" · "))?;
+        if let Some(note) = asked_for_stacks(&self.input.recorded) {
+            writeln!(out, "brimline: {note}")?;
+        }
         writeln!(out, "brimline: largest at the peak:")?;
         for row in &self.rows {
             let site = self.site(row);

@@ -36,7 +36,11 @@ impl Host for Files {
         std::fs::write(path, bytes)
     }
 
-    fn read_line(&mut self, prompt: &str, _complete: &dyn Fn(&str) -> Vec<String>) -> io::Result<Option<String>> {
+    fn read_line(
+        &mut self,
+        prompt: &str,
+        _completion: &std::rc::Rc<brimline_pprof::cli::Completion>,
+    ) -> io::Result<Option<String>> {
         write!(self.stderr, "{prompt}")?;
         io::stdin().lock().lines().next().transpose()
     }

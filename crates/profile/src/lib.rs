@@ -11,6 +11,7 @@ mod interner;
 mod merge;
 mod model;
 pub mod series;
+pub mod source_map;
 
 pub use interner::{StringId, StringTable};
 pub use model::{

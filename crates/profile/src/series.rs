@@ -50,8 +50,10 @@ pub enum Signal {
     Heap,
     /// Resident memory of the process as the kernel counts it.
     Rss,
-    /// Memory the allocator or runtime has reserved: evidence, never judged as a leak of its own.
+    /// Memory the allocator or runtime has reserved, and high-water marks: evidence, not judged beside other series.
     Reserved,
+    /// Things the system or the runtime counts: descriptors, threads, goroutines, listeners.
+    Count,
 }
 
 /// One measurement.
@@ -130,7 +132,10 @@ impl Series {
 
     /// The rung the values stand on: as stated, else by the metric's name, else the plain heap.
     pub fn signal(&self) -> Signal {
-        self.signal.unwrap_or_else(|| Signal::of_metric(&self.metric))
+        self.signal.unwrap_or_else(|| match Signal::of_metric(&self.metric) {
+            Signal::Heap if self.unit == Unit::Count => Signal::Count,
+            signal => signal,
+        })
     }
 }
 
@@ -143,12 +148,13 @@ impl Signal {
             Self::Heap => "heap",
             Self::Rss => "rss",
             Self::Reserved => "reserved",
+            Self::Count => "count",
         }
     }
 
     /// The signal with that [`Signal::name`].
     pub fn by_name(name: &str) -> Option<Self> {
-        [Self::SiteAfterGc, Self::HeapAfterGc, Self::Heap, Self::Rss, Self::Reserved]
+        [Self::SiteAfterGc, Self::HeapAfterGc, Self::Heap, Self::Rss, Self::Reserved, Self::Count]
             .into_iter()
             .find(|signal| signal.name() == name)
     }
@@ -161,7 +167,10 @@ impl Signal {
             Self::SiteAfterGc
         } else if has("after_gc") || has("post_gc") || has("postgc") || has("aftergc") {
             Self::HeapAfterGc
-        } else if has("reserved") || has("heap_total") || has("heap_sys") || has("arena") {
+        } else if ["peak", "max_rss", "high_water", "reserved", "heap_total", "heap_sys", "arena"]
+            .iter()
+            .any(|part| has(part))
+        {
             Self::Reserved
         } else if ["rss", "pss", "resident", "vmrss", "working_set", "container_memory"].iter().any(|part| has(part)) {
             Self::Rss

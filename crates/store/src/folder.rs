@@ -96,6 +96,11 @@ impl RunFolder {
         self.path.join("snapshots")
     }
 
+    /// Where imported files lie, as they were given.
+    pub fn imports_path(&self) -> PathBuf {
+        self.path.join("imports")
+    }
+
     /// The series' latest samples, as text.
     pub fn series_path(&self) -> PathBuf {
         self.path.join("series.jsonl")
@@ -177,7 +182,7 @@ impl RunFolder {
 
     /// How far the run got, given its record.
     pub fn state(&self, record: &RunRecord) -> RunState {
-        if record.end.is_some() {
+        if record.end.is_some() || record.imported.is_some() {
             RunState::Ended
         } else if self.is_locked() {
             RunState::Running

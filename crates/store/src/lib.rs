@@ -35,8 +35,8 @@ pub use event::Event;
 pub use folder::{RunFolder, RunLock, RunState};
 pub use location::{Location, LocationSource};
 pub use record::{
-    GitState, Mark, Phase, ProcessRecord, ProgramExit, RunEnd, RunId, RunName, RunRecord, SnapshotFile, SnapshotRecord,
-    Tracking, Verdict,
+    GitState, Import, Mark, Phase, ProcessRecord, ProgramExit, RunEnd, RunId, RunName, RunRecord, SnapshotFile,
+    SnapshotRecord, Tracking, Verdict,
 };
 pub use reference::{ResolveError, Resolved, ResolvedRun};
 pub use store::{RunEntry, Store};

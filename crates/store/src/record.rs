@@ -223,6 +223,17 @@ pub struct Phase {
     pub end: Option<Timestamp>,
 }
 
+/// A file from elsewhere that is the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    /// What it is: `pprof`, …
+    pub format: String,
+    /// File in `imports/`, the bytes as they were given.
+    pub file: String,
+    /// The path it was copied from.
+    pub source: String,
+}
+
 /// An answer about a run that later commands want to find again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -290,6 +301,9 @@ pub struct RunRecord {
     /// The workload that was driven, in the driver's own words.
     #[serde(default)]
     pub workload: Option<serde_json::Value>,
+    /// The file that was imported, for a run that brimline did not record itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Import>,
     /// What could not be recorded, in words.
     #[serde(default)]
     pub problems: Vec<String>,
@@ -324,6 +338,7 @@ impl RunRecord {
             baselines: Vec::new(),
             verdicts: Vec::new(),
             workload: None,
+            imported: None,
             problems: Vec::new(),
         }
     }

@@ -10,7 +10,7 @@ use crate::python::own_thread_state;
 use crate::shard::Kind;
 use crate::stack::current_node;
 use crate::system::KeepErrno;
-use crate::{bring_up, lines, sampling, shadow, state};
+use crate::{bring_up, lines, sampling, shadow, state, threads};
 
 /// The next definition of a function.
 pub(crate) struct Next(AtomicPtr<c_void>, &'static CStr);
@@ -114,7 +114,7 @@ unsafe fn real_free(block: *mut c_void) {
 #[inline]
 unsafe fn count(block: *mut c_void, size: usize) -> *mut c_void {
     if !block.is_null()
-        && (!sampling::enabled() || sampling::draws(size))
+        && (!sampling::enabled() || sampling::draws_of_malloc(size))
         && let Some(entered) = state::enter()
     {
         if bring_up::is_of_replaced_allocator() {
@@ -159,6 +159,8 @@ pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
             current_node(entered.shard, own_thread_state());
         }
         entered.shard.remove_block(block as usize);
+    } else if state::has_left() {
+        threads::remove_late(block as usize);
     }
     real_free(block);
 }
@@ -181,11 +183,11 @@ pub(crate) unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut
     let old = entered.shard.remove_block(block as usize);
     let new = real(block, size);
     let errno = KeepErrno::new();
-    if !new.is_null() && sampling::enabled() && !sampling::draws(size) {
-        // Lives on uncounted.
-    } else if !new.is_null() {
-        let node = current_node(entered.shard, own_thread_state());
-        entered.shard.add_block(node, Kind::Malloc, new as usize, size);
+    if !new.is_null() {
+        if !sampling::enabled() || sampling::draws_of_malloc(size) {
+            let node = current_node(entered.shard, own_thread_state());
+            entered.shard.add_block(node, Kind::Malloc, new as usize, size);
+        }
     } else if size != 0
         && let Some(old) = old
     {

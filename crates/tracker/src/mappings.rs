@@ -138,16 +138,27 @@ pub(crate) unsafe extern "C" fn mremap(
 ) -> *mut c_void {
     let real = next!(c"mremap", fn(*mut c_void, usize, usize, c_int, *mut c_void) -> *mut c_void);
     let start = old as usize;
-    let is_file = REGIONS.with(|regions| {
-        let at = regions.as_slice().partition_point(|region| region.end <= start);
-        regions.as_slice().get(at).is_some_and(|region| region.start <= start && !region.is_heap)
+    // Inside, so that a signal handler that maps memory meanwhile does not wait for this thread's own lock.
+    let is_file = state::enter().is_some_and(|_entered| {
+        REGIONS.with(|regions| {
+            let at = regions.as_slice().partition_point(|region| region.end <= start);
+            regions.as_slice().get(at).is_some_and(|region| region.start <= start && !region.is_heap)
+        })
     });
+    // What moves is uncounted before it moves: afterwards another thread may have mapped the old place.
+    let moves = flags & libc::MREMAP_MAYMOVE != 0 && old_bytes != 0;
+    if moves {
+        unmapping(start, old_bytes);
+    }
     let address = real(old, old_bytes, new_bytes, flags, fixed);
+    let kind = if is_file { libc::MAP_SHARED } else { libc::MAP_ANONYMOUS };
     if address != libc::MAP_FAILED {
-        if old_bytes != 0 {
+        if !moves && old_bytes != 0 {
             unmapping(start, old_bytes);
         }
-        mapped(address, new_bytes, if is_file { libc::MAP_SHARED } else { libc::MAP_ANONYMOUS });
+        mapped(address, new_bytes, kind);
+    } else if moves {
+        mapped(old, old_bytes, kind);
     }
     address
 }

@@ -29,19 +29,21 @@ unsafe fn count(block: *mut c_void, size: usize) -> *mut c_void {
 
 unsafe extern "C" fn malloc(context: *mut c_void, size: usize) -> *mut c_void {
     let original = original(context);
-    if size > SMALL_OBJECT || !sampling::draws(size) {
+    if size > SMALL_OBJECT {
         return (original.malloc)(original.context, size);
     }
-    count((original.malloc)(original.context, size), size)
+    let block = sampling::serving(|| (original.malloc)(original.context, size));
+    if sampling::draws(size) { count(block, size) } else { block }
 }
 
 unsafe extern "C" fn calloc(context: *mut c_void, count_of: usize, size: usize) -> *mut c_void {
     let original = original(context);
     let bytes = count_of.saturating_mul(size);
-    if bytes > SMALL_OBJECT || !sampling::draws(bytes) {
+    if bytes > SMALL_OBJECT {
         return (original.calloc)(original.context, count_of, size);
     }
-    count((original.calloc)(original.context, count_of, size), bytes)
+    let block = sampling::serving(|| (original.calloc)(original.context, count_of, size));
+    if sampling::draws(bytes) { count(block, bytes) } else { block }
 }
 
 unsafe extern "C" fn realloc(context: *mut c_void, block: *mut c_void, size: usize) -> *mut c_void {
@@ -55,9 +57,7 @@ unsafe extern "C" fn realloc(context: *mut c_void, block: *mut c_void, size: usi
         (original.realloc)(original.context, block, size)
     } else {
         // A block that shrinks below the limit stays with malloc; it is drawn here all the same, and only here.
-        let entered = state::enter();
-        let new = (original.realloc)(original.context, block, size);
-        drop(entered);
+        let new = sampling::serving(|| (original.realloc)(original.context, block, size));
         if sampling::draws(size) { count(new, size) } else { new }
     };
     if new.is_null()

@@ -28,14 +28,15 @@ pub(crate) fn enabled() -> bool {
     ENABLED.load(Ordering::Relaxed)
 }
 
-// Bytes until the next draw, one word of each thread; 0 before the first. See `state.rs` for the kind of storage.
+// Two words of each thread: bytes until the next draw, 0 before the first; and whether Python's allocator is serving a
+// small request. See `state.rs` for the kind of storage.
 core::arch::global_asm!(
     ".section .tbss,\"awT\",@nobits",
     ".balign 8",
     ".type brimline_bytes_left,@object",
-    ".size brimline_bytes_left,8",
+    ".size brimline_bytes_left,16",
     "brimline_bytes_left:",
-    ".zero 8",
+    ".zero 16",
     ".text",
 );
 
@@ -52,6 +53,24 @@ fn bytes_left() -> *mut i64 {
         );
     }
     slot
+}
+
+/// Runs Python's allocator for a small request: what it takes from malloc meanwhile is for its own tables, and not drawn.
+#[inline]
+pub(crate) fn serving<R>(serve: impl FnOnce() -> R) -> R {
+    // SAFETY: the word is this thread's own.
+    let flag = unsafe { &mut *bytes_left().add(1) };
+    *flag = 1;
+    let result = serve();
+    *flag = 0;
+    result
+}
+
+/// As [`draws`], for a block of malloc.
+#[inline]
+pub(crate) fn draws_of_malloc(size: usize) -> bool {
+    // SAFETY: the word is this thread's own.
+    draws(size) && unsafe { *bytes_left().add(1) } == 0
 }
 
 /// Whether a block of `size` bytes is drawn.

@@ -103,6 +103,13 @@ impl Drop for Entered {
     }
 }
 
+/// True on a thread that is counted no more, in a process that is.
+#[inline]
+pub(crate) fn has_left() -> bool {
+    // SAFETY: the slot is this thread's own.
+    active() && unsafe { *thread_slot() } == LEAVING
+}
+
 /// Undoes an [`enter`] whose guard was forgotten.
 pub(crate) fn step_out() {
     // SAFETY: the slot is this thread's own, and a shard in it is alive.

@@ -1,7 +1,7 @@
 //! Threads come and go: the first allocation of a thread gives it a shard, its end frees the shard for the next one.
 
 use core::ptr;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use brimline_recording::layout::Table;
 
@@ -12,19 +12,27 @@ use crate::shard::{Shard, expect_several_threads};
 use crate::state::{LEAVING, thread_slot};
 use crate::system;
 
+/// So many threads have rows of their own, whatever became of them; further ones take the rows of threads that ended.
+const OWN_ROWS: usize = 128;
+
 struct Threads {
     all: Array<*mut Shard>,
+    /// Of threads that ended.
     idle: Array<*mut Shard>,
+    /// Of the tracker's own thread while it is not counted.
+    ticker: *mut Shard,
 }
 
 impl Threads {
     /// With one thread the process's total is kept exactly; with several each publishes its part now and then.
     fn count_busy(&self) {
-        expect_several_threads(self.all.len() - self.idle.len() > 1);
+        let idle = self.idle.len() + usize::from(!self.ticker.is_null());
+        expect_several_threads(self.all.len() - idle > 1);
     }
 }
 
-static THREADS: Lock<Threads> = Lock::new(Threads { all: Array::new(), idle: Array::new() });
+static THREADS: Lock<Threads> = Lock::new(Threads { all: Array::new(), idle: Array::new(), ticker: ptr::null_mut() });
+static FORKING: AtomicBool = AtomicBool::new(false);
 static KEY: AtomicU32 = AtomicU32::new(u32::MAX);
 
 /// Asks to be told when a thread ends; once, at start.
@@ -44,7 +52,8 @@ pub(crate) fn register() -> Option<*mut Shard> {
         let slot = thread_slot();
         slot.write(LEAVING);
         let shard = THREADS.with(|threads| {
-            let shard = match threads.idle.len().checked_sub(1) {
+            let last = threads.idle.len().checked_sub(1).filter(|_| threads.all.len() >= OWN_ROWS);
+            let shard = match last {
                 Some(last) => {
                     let shard = threads.idle.as_slice()[last];
                     threads.idle.truncate(last);
@@ -91,16 +100,13 @@ unsafe extern "C" fn farewell(shard: *mut libc::c_void) {
 
 /// This thread is not counted from here on; its shard waits for the next thread.
 pub(crate) fn retire() {
-    // SAFETY: the slot is this thread's own.
-    let shard = unsafe { thread_slot().replace(LEAVING) };
-    if shard as usize <= LEAVING as usize {
-        return;
-    }
-    // SAFETY: the thread's own shard, alive and from here on only in the list.
+    let Some(shard) = part_with_shard() else { return };
+    // SAFETY: rows stay mapped, and this one is still this thread's.
     unsafe {
-        libc::pthread_setspecific(KEY.load(Ordering::Acquire), ptr::null());
-        (*shard).flush();
-        (*shard).stack.release();
+        let row = recording::thread((*shard).index);
+        // The next thread may be known by the same number: its name is not this one's.
+        (*row).ident = 0;
+        (*row).reserved[0] = 1;
     }
     THREADS.with(|threads| {
         threads.idle.push(shard);
@@ -108,10 +114,58 @@ pub(crate) fn retire() {
     });
 }
 
-/// A thread that has left is counted again from its next allocation on.
-pub(crate) fn join() {
+/// The tracker's own thread is not counted from here on, until it [`join`]s again.
+pub(crate) fn rest() {
+    let Some(shard) = part_with_shard() else { return };
+    THREADS.with(|threads| {
+        threads.ticker = shard;
+        threads.count_busy();
+    });
+}
+
+fn part_with_shard() -> Option<*mut Shard> {
     // SAFETY: the slot is this thread's own.
-    unsafe { thread_slot().write(ptr::null_mut()) };
+    let shard = unsafe { thread_slot().replace(LEAVING) };
+    if shard as usize <= LEAVING as usize {
+        return None;
+    }
+    // SAFETY: the thread's own shard, alive and used by nobody until it is in the list.
+    unsafe {
+        libc::pthread_setspecific(KEY.load(Ordering::Acquire), ptr::null());
+        (*shard).flush();
+        (*shard).stack.release();
+    }
+    Some(shard)
+}
+
+/// Uncounts a block that a thread frees after it has left: the C library gives thread-local storage back last. A shard
+/// that waits for its next thread takes it.
+#[cold]
+pub(crate) fn remove_late(address: usize) {
+    if FORKING.load(Ordering::Relaxed) {
+        // Another fork handler's free, on the thread that holds the lock.
+        return;
+    }
+    THREADS.with(|threads| {
+        if let Some(&shard) = threads.idle.as_slice().last() {
+            // SAFETY: nobody uses an idle shard, and it leaves the list under this lock only.
+            unsafe {
+                (*shard).remove_block(address);
+                (*shard).flush();
+            }
+        }
+    });
+}
+
+/// The tracker's own thread is counted again.
+pub(crate) fn join() {
+    let shard = THREADS.with(|threads| {
+        let shard = core::mem::replace(&mut threads.ticker, ptr::null_mut());
+        threads.count_busy();
+        shard
+    });
+    // SAFETY: the slot is this thread's own; null has the next allocation make a shard.
+    unsafe { thread_slot().write(shard) };
 }
 
 /// This thread will not be counted.
@@ -143,10 +197,12 @@ pub(crate) fn flush_all() {
 /// For `fork`.
 pub(crate) fn lock_for_fork() {
     THREADS.acquire();
+    FORKING.store(true, Ordering::Relaxed);
 }
 
 /// After `fork`, in both processes.
 pub(crate) fn unlock_after_fork() {
+    FORKING.store(false, Ordering::Relaxed);
     THREADS.release();
 }
 
@@ -162,6 +218,7 @@ pub(crate) fn clear() {
         }
         threads.all.free();
         threads.idle.free();
+        threads.ticker = ptr::null_mut();
     });
     // SAFETY: the slot is this thread's own.
     unsafe {

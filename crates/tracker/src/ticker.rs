@@ -93,7 +93,7 @@ fn with_interpreter(action: impl FnOnce(&Api)) {
         action(api);
         (api.gil_state_release)(gil);
     }
-    threads::retire();
+    threads::rest();
 }
 
 /// Notes time and allocator figures in the header.

@@ -2,7 +2,7 @@
 
 use super::document::DocumentState;
 use super::hash::FastMap;
-use brimline_profile::heap::{HeapGraph, NodeId, NodeKind};
+use brimline_profile::heap::{ColumnReader, ColumnWriter, HeapGraph, NodeId, NodeKind, StoredError};
 
 /// Number of a class within one heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,6 +55,22 @@ impl Classes {
             })
             .collect();
         Self { of_nodes, made: names.texts, base: names.base }
+    }
+
+    /// Number of nodes.
+    pub(super) fn len(&self) -> usize {
+        self.of_nodes.len()
+    }
+
+    pub(super) fn store(&self, out: &mut ColumnWriter<'_>) -> std::io::Result<()> {
+        out.u32s(&self.of_nodes)?;
+        out.texts(self.made.iter().map(|name| &**name))?;
+        out.u32s(&[self.base])
+    }
+
+    pub(super) fn load(input: &mut ColumnReader<'_>) -> Result<Self, StoredError> {
+        let (of_nodes, made) = (input.u32s()?, input.texts()?);
+        Ok(Self { of_nodes, made, base: input.u32s()?.first().copied().unwrap_or(0) })
     }
 
     pub(super) fn class(&self, node: NodeId) -> ClassId {

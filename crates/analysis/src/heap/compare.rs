@@ -1,8 +1,10 @@
 //! What changed between snapshots.
 
 use super::Heap;
+use super::path_profile::path_profile;
+use super::source::Scripts;
 use super::table::ClassTable;
-use brimline_profile::heap::NodeId;
+use brimline_profile::heap::{NodeId, NodeKind};
 use std::collections::BTreeMap;
 
 /// How one class changed between two snapshots of one process.
@@ -157,6 +159,61 @@ pub fn by_class(before: &Heap, after: &Heap) -> Vec<ShapeDiff> {
         .collect();
     shapes.sort_by_key(|shape| shape.before_size as i64 - shape.after_size as i64);
     shapes
+}
+
+/// How the objects of one class on one way changed between two processes or builds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PathDiff {
+    /// The way from the program's roots, see [`super::path_profile`].
+    pub path: String,
+    /// Counts and sizes; its name is the class.
+    pub shape: ShapeDiff,
+}
+
+/// Compares snapshots of different processes or builds by class and retaining path. Largest growth of self sizes first,
+/// equal rows left out.
+pub fn by_path(before: &Heap, after: &Heap) -> Vec<PathDiff> {
+    let mut rows: BTreeMap<(String, String), ShapeDiff> = BTreeMap::new();
+    for row in path_profile(before, &Scripts::of(before)) {
+        let shape = rows.entry((row.path, row.class)).or_default();
+        shape.before_count += row.count;
+        shape.before_size += row.self_size;
+    }
+    for row in path_profile(after, &Scripts::of(after)) {
+        let shape = rows.entry((row.path, row.class)).or_default();
+        shape.after_count += row.count;
+        shape.after_size += row.self_size;
+    }
+    let named = rows.into_iter().map(|((path, name), shape)| PathDiff { path, shape: ShapeDiff { name, ..shape } });
+    let mut rows: Vec<_> = named
+        .filter(|row| (row.shape.before_count, row.shape.before_size) != (row.shape.after_count, row.shape.after_size))
+        .collect();
+    rows.sort_by_key(|row| row.shape.before_size as i64 - row.shape.after_size as i64);
+    rows
+}
+
+/// Whether both are snapshots of one process: of the functions whose id both have, nearly all have one name too. In
+/// different processes equal ids are chance.
+pub fn is_same_process(before: &Heap, after: &Heap) -> bool {
+    let graph = before.graph();
+    let mut ids: Vec<(u64, NodeId)> = sampled(before).map(|node| (graph.id(node), node)).collect();
+    ids.sort_unstable();
+    let (mut found, mut equal) = (0_u64, 0_u64);
+    for node in sampled(after) {
+        let id = after.graph().id(node);
+        if let Ok(at) = ids.binary_search_by_key(&id, |(id, _)| *id) {
+            found += 1;
+            equal += u64::from(after.graph().name(node) == graph.name(ids[at].1));
+        }
+    }
+    found > 0 && equal * 10 >= found * 9
+}
+
+/// Functions and code: long-lived, and named in ways that differ.
+fn sampled(heap: &Heap) -> impl Iterator<Item = NodeId> {
+    heap.graph()
+        .nodes()
+        .filter(|&node| heap.graph().kind(node) == NodeKind::Closure && !heap.graph().name(node).is_empty())
 }
 
 fn sorted_ids(heap: &Heap) -> Vec<u64> {

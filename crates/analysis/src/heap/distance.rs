@@ -7,11 +7,22 @@ use super::roots::{ROOT, is_user_root};
 use super::{NO_DISTANCE, SYSTEM_DISTANCE};
 use brimline_profile::heap::{EdgeId, EdgeKind, HeapGraph, NodeId, NodeKind};
 
+/// Edge of a node that no edge led to.
+pub(super) const NO_EDGE: u32 = u32::MAX;
+
+/// How far every node is, and by which edge it was reached first.
+#[derive(Debug)]
+pub(super) struct Reach {
+    pub(super) distances: Vec<i32>,
+    pub(super) edges: Vec<u32>,
+}
+
 /// Breadth first from the user roots at 1, then from the root for what only the runtime holds.
-pub(super) fn distances(graph: &HeapGraph, document: &DocumentState, ephemerons: &Ephemerons) -> Vec<i32> {
-    let mut distances = vec![NO_DISTANCE; graph.node_count()];
+pub(super) fn reach(graph: &HeapGraph, document: &DocumentState, ephemerons: &Ephemerons) -> Reach {
+    let mut reach =
+        Reach { distances: vec![NO_DISTANCE; graph.node_count()], edges: vec![NO_EDGE; graph.node_count()] };
     if graph.node_count() == 0 {
-        return distances;
+        return reach;
     }
     let mut queue = Vec::with_capacity(graph.node_count());
     let mut rules = Rules {
@@ -22,17 +33,18 @@ pub(super) fn distances(graph: &HeapGraph, document: &DocumentState, ephemerons:
     };
     for edge in graph.edges(ROOT) {
         if is_user_root(graph, document, edge.to) {
-            distances[edge.to.index()] = 1;
+            reach.distances[edge.to.index()] = 1;
+            reach.edges[edge.to.index()] = edge.id.0;
             queue.push(edge.to);
         }
     }
     let has_roots = !queue.is_empty();
-    rules.spread(&mut queue, &mut distances);
-    distances[ROOT.index()] = if has_roots { SYSTEM_DISTANCE } else { 0 };
+    rules.spread(&mut queue, &mut reach);
+    reach.distances[ROOT.index()] = if has_roots { SYSTEM_DISTANCE } else { 0 };
     queue.clear();
     queue.push(ROOT);
-    rules.spread(&mut queue, &mut distances);
-    distances
+    rules.spread(&mut queue, &mut reach);
+    reach
 }
 
 struct Rules<'a> {
@@ -52,8 +64,9 @@ enum Source {
 }
 
 impl Rules<'_> {
-    fn spread(&mut self, queue: &mut Vec<NodeId>, distances: &mut [i32]) {
+    fn spread(&mut self, queue: &mut Vec<NodeId>, reach: &mut Reach) {
         let graph = self.graph;
+        let Reach { distances, edges } = reach;
         let mut next = 0;
         while let Some(&node) = queue.get(next) {
             next += 1;
@@ -74,6 +87,7 @@ impl Rules<'_> {
                     continue;
                 }
                 distances[to.index()] = distance;
+                edges[to.index()] = index as u32;
                 queue.push(to);
             }
         }

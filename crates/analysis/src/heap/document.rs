@@ -1,7 +1,7 @@
 //! Which native nodes hang on a document and which left it.
 
 use super::hash::{FastMap, FastSet};
-use brimline_profile::heap::{EdgeKind, HeapGraph, NodeId, NodeKind};
+use brimline_profile::heap::{ColumnReader, ColumnWriter, EdgeKind, HeapGraph, NodeId, NodeKind, StoredError};
 
 const ATTACHED: u8 = 1;
 const DETACHED: u8 = 2;
@@ -14,6 +14,21 @@ pub(super) struct DocumentState {
 }
 
 impl DocumentState {
+    pub(super) fn store(&self, out: &mut ColumnWriter<'_>) -> std::io::Result<()> {
+        let mut states: Vec<_> = self.states.iter().map(|(&node, &state)| [node, u32::from(state)]).collect();
+        states.sort_unstable();
+        out.u32s(states.as_flattened())?;
+        let mut renamed: Vec<_> = self.renamed.iter().map(|(&node, name)| (node, &**name)).collect();
+        renamed.sort_unstable();
+        out.u32s(&renamed.iter().map(|&(node, _)| node).collect::<Vec<_>>())?;
+        out.texts(renamed.into_iter().map(|(_, name)| name))
+    }
+
+    pub(super) fn load(input: &mut ColumnReader<'_>) -> Result<Self, StoredError> {
+        let states = input.u32s()?.as_chunks().0.iter().map(|&[node, state]| (node, state as u8)).collect();
+        Ok(Self { states, renamed: input.u32s()?.into_iter().zip(input.texts()?).collect() })
+    }
+
     pub(super) fn state(&self, node: NodeId) -> u8 {
         if self.states.is_empty() { 0 } else { self.states.get(&node.0).copied().unwrap_or(0) }
     }

@@ -3,9 +3,11 @@
 
 use super::bits::BitSet;
 use super::roots::ROOT;
-use brimline_profile::heap::{HeapGraph, IntColumn};
+use brimline_profile::heap::{HeapGraph, IntColumn, NodeId};
 
 const NONE: u32 = u32::MAX;
+/// No heap is as large.
+const UNREACHED: u64 = u64::MAX;
 
 /// The dominator tree with sizes.
 #[derive(Debug)]
@@ -25,22 +27,25 @@ pub fn tree(graph: &HeapGraph, essential: &BitSet, self_sizes: IntColumn) -> Tre
     if nodes == 0 {
         return Tree { dominators: Vec::new(), retained: Vec::new(), self_sizes };
     }
-    let order = Order::search(graph, essential);
-    let dominators = order.dominators(graph, essential);
+    let mut order = Order::search(graph, essential);
+    let (offsets, sources) = order.predecessors(graph, essential);
+    let Order { slots, vertices, parents } = order;
+    drop(slots);
+    let dominators = semi_nca(parents, offsets, sources);
     let mut retained = Vec::with_capacity(nodes);
-    retained.extend(order.vertices.iter().map(|&node| self_sizes.get(node as usize)));
-    for at in (1..order.vertices.len()).rev() {
+    retained.extend(vertices.iter().map(|&node| self_sizes.get(node as usize)));
+    for at in (1..vertices.len()).rev() {
         let size = retained[at];
         retained[dominators[at] as usize] += size;
     }
-    let mut result = Tree { dominators: vec![ROOT.0; nodes], retained: vec![0; nodes], self_sizes };
-    for (at, &node) in order.vertices.iter().enumerate() {
-        result.dominators[node as usize] = order.vertices[dominators[at] as usize];
+    let mut result = Tree { dominators: vec![ROOT.0; nodes], retained: vec![UNREACHED; nodes], self_sizes };
+    for (at, &node) in vertices.iter().enumerate() {
+        result.dominators[node as usize] = vertices[dominators[at] as usize];
         result.retained[node as usize] = retained[at];
     }
     // Left-over cycles: each node a child of the root.
     for node in 0..nodes {
-        if order.numbers[node] == NONE {
+        if result.retained[node] == UNREACHED {
             let size = result.self_sizes.get(node);
             result.retained[node] = size;
             result.retained[ROOT.index()] += size;
@@ -51,8 +56,9 @@ pub fn tree(graph: &HeapGraph, essential: &BitSet, self_sizes: IntColumn) -> Tre
 
 /// Depth-first numbers.
 struct Order {
-    /// Number of each node, or `NONE`.
-    numbers: Vec<u32>,
+    /// Of each node its number, or `NONE`, and how many edges lead to it beside the one it was found by: side by side,
+    /// because both are wanted at every edge.
+    slots: Vec<[u32; 2]>,
     /// Node of each number.
     vertices: Vec<u32>,
     /// Number of each number's parent.
@@ -63,7 +69,7 @@ impl Order {
     fn search(graph: &HeapGraph, essential: &BitSet) -> Self {
         let nodes = graph.node_count();
         let mut order = Self {
-            numbers: vec![NONE; nodes],
+            slots: vec![[NONE, 0]; nodes],
             vertices: Vec::with_capacity(nodes),
             parents: Vec::with_capacity(nodes),
         };
@@ -76,7 +82,7 @@ impl Order {
                 }
             }
             for node in 0..nodes {
-                if order.numbers[node] == NONE && !has_retainer.contains(node) {
+                if order.slots[node][0] == NONE && !has_retainer.contains(node) {
                     order.descend(graph, essential, node as u32);
                 }
             }
@@ -88,7 +94,7 @@ impl Order {
     fn descend(&mut self, graph: &HeapGraph, essential: &BitSet, start: u32) {
         let mut stack = Vec::new();
         self.number(start, 0);
-        stack.push((self.numbers[start as usize], graph.edge_range(brimline_profile::heap::NodeId(start))));
+        stack.push((self.slots[start as usize][0], graph.edge_range(NodeId(start))));
         while let Some((number, edges)) = stack.last_mut() {
             let number = *number;
             let Some(index) = edges.next() else {
@@ -99,90 +105,99 @@ impl Order {
                 continue;
             }
             let to = graph.edge_target(index);
-            if self.numbers[to.index()] == NONE {
-                self.number(to.0, number);
-                let edges = graph.edge_range(to);
-                if !edges.is_empty() {
-                    stack.push((self.numbers[to.index()], edges));
-                }
+            let slot = &mut self.slots[to.index()];
+            if slot[0] != NONE {
+                slot[1] += 1;
+                continue;
+            }
+            self.number(to.0, number);
+            let edges = graph.edge_range(to);
+            if !edges.is_empty() {
+                stack.push((self.slots[to.index()][0], edges));
             }
         }
     }
 
     fn number(&mut self, node: u32, parent: u32) {
-        self.numbers[node as usize] = self.vertices.len() as u32;
+        self.slots[node as usize][0] = self.vertices.len() as u32;
         self.vertices.push(node);
         self.parents.push(parent);
     }
 
-    /// Essential edges backwards, in numbers: offsets and sources. The edge from the parent is left out, it is known.
-    fn predecessors(&self, graph: &HeapGraph, essential: &BitSet) -> (Vec<u32>, Vec<u32>) {
-        let mut offsets = vec![0_u32; self.vertices.len() + 1];
-        let visit = |mut each: Box<dyn FnMut(u32, u32) + '_>| {
-            for (from, &node) in self.vertices.iter().enumerate() {
-                for index in graph.edge_range(brimline_profile::heap::NodeId(node)) {
-                    if essential.contains(index) {
-                        let to = self.numbers[graph.edge_target(index).index()];
-                        if self.parents[to as usize] != from as u32 && to != 0 {
-                            each(from as u32, to);
-                        }
-                    }
-                }
-            }
-        };
-        visit(Box::new(|_, to| offsets[to as usize] += 1));
+    /// Essential edges backwards, in numbers: offsets and sources. The edge from the parent is left out, it is known, and
+    /// so are edges to the root.
+    fn predecessors(&mut self, graph: &HeapGraph, essential: &BitSet) -> (Vec<u32>, Vec<u32>) {
+        let mut offsets = Vec::with_capacity(self.vertices.len() + 1);
         let mut total = 0;
-        for offset in &mut offsets {
-            total += *offset;
-            *offset = total;
+        for (at, &node) in self.vertices.iter().enumerate() {
+            let slot = &mut self.slots[node as usize];
+            total += if at == 0 { 0 } else { slot[1] };
+            offsets.push(total);
+            // From here on the parent, until the edge from it was met.
+            slot[1] = self.parents[at];
         }
+        offsets.push(total);
         let mut sources = vec![0_u32; total as usize];
-        visit(Box::new(|from, to| {
-            let offset = &mut offsets[to as usize];
-            *offset -= 1;
-            sources[*offset as usize] = from;
-        }));
+        for (from, &node) in self.vertices.iter().enumerate() {
+            for index in graph.edge_range(NodeId(node)) {
+                if !essential.contains(index) {
+                    continue;
+                }
+                let slot = &mut self.slots[graph.edge_target(index).index()];
+                let to = slot[0];
+                if to == 0 {
+                    continue;
+                }
+                if slot[1] == from as u32 {
+                    slot[1] = NONE;
+                    continue;
+                }
+                let offset = &mut offsets[to as usize];
+                *offset -= 1;
+                sources[*offset as usize] = from as u32;
+            }
+        }
         (offsets, sources)
-    }
-
-    /// Immediate dominators in numbers.
-    fn dominators(&self, graph: &HeapGraph, essential: &BitSet) -> Vec<u32> {
-        let count = self.vertices.len();
-        let (offsets, sources) = self.predecessors(graph, essential);
-        let mut semi = self.parents.clone();
-        let mut ancestors = self.parents.clone();
-        let mut labels: Vec<u32> = (0..count as u32).collect();
-        let mut path = Vec::new();
-        for at in (1..count).rev() {
-            let mut best = semi[at];
-            for &from in &sources[offsets[at] as usize..offsets[at + 1] as usize] {
-                // A source with a smaller number is not linked yet and stands for itself.
-                let candidate = if from as usize <= at {
-                    from
-                } else {
-                    compress(from, at as u32, &mut ancestors, &mut labels, &semi, &mut path);
-                    semi[labels[from as usize] as usize]
-                };
-                best = best.min(candidate);
-            }
-            semi[at] = best;
-        }
-        drop((offsets, sources, labels, ancestors));
-        let mut dominators = self.parents.clone();
-        for at in 1..count {
-            let mut dominator = dominators[at];
-            while dominator > semi[at] {
-                dominator = dominators[dominator as usize];
-            }
-            dominators[at] = dominator;
-        }
-        dominators
     }
 }
 
-/// Shortens the path from `vertex` to the last vertex linked (those above `linked`), keeping the label with the smallest
-/// semidominator.
-fn compress(vertex: u32, linked: u32, ancestors: &mut [u32], labels: &mut [u32], semi: &[u32], path: &mut Vec<u32>) {
+/// Immediate dominators in numbers, from the parents in the depth-first tree and the other edges backwards.
+fn semi_nca(parents: Vec<u32>, offsets: Vec<u32>, sources: Vec<u32>) -> Vec<u32> {
+    let count = parents.len();
+    let mut semi = vec![0; count];
+    // Least semidominator on the way to the ancestor, itself included; set when a vertex is linked.
+    let mut least = vec![0; count];
+    let mut ancestors = parents.clone();
+    let mut path = Vec::new();
+    for at in (1..count).rev() {
+        let mut best = parents[at];
+        for &from in &sources[offsets[at] as usize..offsets[at + 1] as usize] {
+            // A source with a smaller number is not linked yet and stands for itself.
+            let candidate = if from as usize <= at {
+                from
+            } else {
+                compress(from, at as u32, &mut ancestors, &mut least, &mut path);
+                least[from as usize]
+            };
+            best = best.min(candidate);
+        }
+        semi[at] = best;
+        least[at] = best;
+    }
+    drop((least, ancestors, offsets, sources));
+    let mut dominators = parents;
+    for at in 1..count {
+        let mut dominator = dominators[at];
+        while dominator > semi[at] {
+            dominator = dominators[dominator as usize];
+        }
+        dominators[at] = dominator;
+    }
+    dominators
+}
+
+/// Shortens the path from `vertex` to the last vertex linked (those above `linked`), keeping the least semidominator.
+fn compress(vertex: u32, linked: u32, ancestors: &mut [u32], least: &mut [u32], path: &mut Vec<u32>) {
     let mut at = vertex;
     while ancestors[at as usize] > linked {
         path.push(at);
@@ -190,9 +205,7 @@ fn compress(vertex: u32, linked: u32, ancestors: &mut [u32], labels: &mut [u32],
     }
     while let Some(at) = path.pop() {
         let above = ancestors[at as usize] as usize;
-        if semi[labels[above] as usize] < semi[labels[at as usize] as usize] {
-            labels[at as usize] = labels[above];
-        }
+        least[at as usize] = least[at as usize].min(least[above]);
         ancestors[at as usize] = ancestors[above];
     }
 }

@@ -4,6 +4,7 @@
 //! by the rules of Chrome DevTools, so that the numbers can be compared one to one. Everything else is a question to
 //! a [`Heap`]: the class table ([`table`]), statistics, duplicate strings, retaining paths, comparison.
 
+pub mod allocation;
 mod bits;
 mod class;
 pub mod compare;
@@ -18,18 +19,23 @@ mod interface;
 pub mod leak;
 pub mod listing;
 pub mod path;
+pub mod path_profile;
 pub mod retainer;
 mod roots;
 mod shallow;
 pub mod source;
 pub mod statistics;
+mod stored;
+pub mod summary;
 pub mod table;
+pub mod treemap;
 
 pub use bits::BitSet;
 pub use class::ClassId;
 pub use interface::Interface;
+pub use stored::STORED_VERSION;
 
-use brimline_profile::heap::{HeapGraph, IntColumn, NodeId};
+use brimline_profile::heap::{EdgeId, HeapGraph, IntColumn, NodeId};
 
 /// Distance of the root from itself, and the base of what only the runtime holds.
 pub const SYSTEM_DISTANCE: i32 = 100_000_000;
@@ -43,7 +49,7 @@ pub struct Heap {
     self_sizes: IntColumn,
     dominators: Vec<u32>,
     retained: Vec<u64>,
-    distances: Vec<i32>,
+    reach: distance::Reach,
     document: document::DocumentState,
     classes: class::Classes,
     interfaces: Vec<Interface>,
@@ -54,18 +60,18 @@ impl Heap {
     pub fn new(graph: HeapGraph) -> Self {
         let document = document::propagate(&graph);
         let ephemerons = ephemeron::Ephemerons::find(&graph);
+        let reach = distance::reach(&graph, &document, &ephemerons);
         let dominators::Tree { dominators, retained, self_sizes } = {
-            let owned = roots::page_owned(&graph, &document);
+            let owned = roots::page_owned(&graph, &document, &reach);
             let self_sizes = shallow::transfer(&graph, &document);
             let essential = essential::edges(&graph, &owned, &ephemerons);
             dominators::tree(&graph, &essential, self_sizes)
         };
-        let distances = distance::distances(&graph, &document, &ephemerons);
         let mut classes = class::Classes::of(&graph, &document);
         let shapes = interface::Shapes::of(&graph);
         let interfaces = shapes.infer(&graph);
         shapes.apply(&graph, &interfaces, &mut classes);
-        Self { graph, self_sizes, dominators, retained, distances, document, classes, interfaces }
+        Self { graph, self_sizes, dominators, retained, reach, document, classes, interfaces }
     }
 
     /// The graph itself.
@@ -90,7 +96,12 @@ impl Heap {
 
     /// Steps from the program's roots; from [`SYSTEM_DISTANCE`] on only the runtime holds it, [`NO_DISTANCE`] nothing does.
     pub fn distance(&self, node: NodeId) -> i32 {
-        self.distances[node.index()]
+        self.reach.distances[node.index()]
+    }
+
+    /// The edge by which a shortest path from the program's roots (else from the root) comes to `node`.
+    pub fn first_edge_to(&self, node: NodeId) -> Option<EdgeId> {
+        Some(self.reach.edges[node.index()]).filter(|&edge| edge != distance::NO_EDGE).map(EdgeId)
     }
 
     /// 0 unknown, 1 attached to a document, 2 detached.

@@ -1,6 +1,8 @@
 //! What belongs to the program rather than to its runtime or a debugger.
 
+use super::SYSTEM_DISTANCE;
 use super::bits::BitSet;
+use super::distance::Reach;
 use super::document::DocumentState;
 use brimline_profile::heap::{EdgeKind, HeapGraph, NodeId, NodeKind};
 
@@ -19,8 +21,9 @@ fn is_document_trees(graph: &HeapGraph, document: &DocumentState, node: NodeId) 
     graph.kind(node) == NodeKind::Synthetic && document.name(graph, node) == "(Document DOM trees)"
 }
 
-/// Nodes reachable from global objects and documents.
-pub(super) fn page_owned(graph: &HeapGraph, document: &DocumentState) -> BitSet {
+/// Nodes reachable from global objects and documents. What the program's roots reach is known from `reach`; as long as
+/// those roots are such objects too, only the few edges that distances do not follow are left to look at.
+pub(super) fn page_owned(graph: &HeapGraph, document: &DocumentState, reach: &Reach) -> BitSet {
     let mut owned = BitSet::new(graph.node_count());
     let mut stack = Vec::new();
     if graph.node_count() == 0 {
@@ -36,6 +39,21 @@ pub(super) fn page_owned(graph: &HeapGraph, document: &DocumentState) -> BitSet 
             stack.push(edge.to);
         }
     }
+    let mut roots = graph.edges(ROOT).filter(|edge| is_user_root(graph, document, edge.to)).peekable();
+    if roots.peek().is_some() && roots.all(|edge| owned.contains(edge.to.index())) {
+        for (node, &distance) in reach.distances.iter().enumerate() {
+            if (0..SYSTEM_DISTANCE).contains(&distance) {
+                owned.insert(node);
+            }
+        }
+        // Only where a known node leads out of what is known does the search go on.
+        stack.clear();
+        for node in graph.nodes().filter(|node| reach.distances[node.index()] < SYSTEM_DISTANCE) {
+            if owned.contains(node.index()) && leads_out(graph, node, &owned) {
+                stack.push(node);
+            }
+        }
+    }
     while let Some(node) = stack.pop() {
         for index in graph.edge_range(node) {
             let to = graph.edge_target(index);
@@ -46,4 +64,10 @@ pub(super) fn page_owned(graph: &HeapGraph, document: &DocumentState) -> BitSet 
         }
     }
     owned
+}
+
+fn leads_out(graph: &HeapGraph, node: NodeId, owned: &BitSet) -> bool {
+    graph
+        .edge_range(node)
+        .any(|index| !owned.contains(graph.edge_target(index).index()) && graph.edge_kind(index) != EdgeKind::Weak)
 }

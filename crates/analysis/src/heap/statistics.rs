@@ -2,9 +2,10 @@
 
 use super::Heap;
 use brimline_profile::heap::{EdgeKind, NodeKind};
+use serde::{Deserialize, Serialize};
 
 /// Bytes by kind, as DevTools' statistics view counts them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statistics {
     /// Everything.
     pub total: u64,

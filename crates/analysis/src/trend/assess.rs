@@ -8,15 +8,14 @@
 use brimline_profile::series::Signal;
 
 use super::envelope::sawtooth_lows;
-use super::shape::{Curve, shapes};
+use super::shape::{Curve, Curves};
 use super::spikes::calm;
 use super::staircase::staircase;
+use super::statistics::autoregression::{SlopeEstimate, autoregressive_line};
 use super::statistics::order::{median, quantile, robust_deviation, running_median};
-use super::statistics::prais_winsten::{SlopeEstimate, prais_winsten};
 use super::statistics::theil_sen::theil_sen;
 use super::timeline::condense;
 use super::verdict::Verdict;
-use super::warm_up::warm_up;
 
 /// What was found about one series.
 #[derive(Clone, Debug)]
@@ -37,13 +36,16 @@ pub(crate) struct Assessment {
     pub time_constant: Option<f64>,
     /// Steps of the axis that would settle an undecided case.
     pub more: Option<f64>,
+    /// Undecided between a container that fills slowly and a leak: what it can hold would settle it too.
+    pub filling: bool,
 }
 
 /// Fewest points that are judged.
 pub(crate) const FEWEST: usize = 12;
 
-/// Judges values `y` at increasing positions `x`; `bytes` says whether the byte floors apply.
-pub(crate) fn assess(x: &[f64], y: &[f64], signal: Signal, bytes: bool) -> Assessment {
+/// Judges values `y` at increasing positions `x`; `bytes` says whether the byte floors apply. `curves` is kept between
+/// calls so that sites at the same positions share it.
+pub(crate) fn assess(x: &[f64], y: &[f64], signal: Signal, bytes: bool, curves: &mut Curves) -> Assessment {
     let n = y.len();
     if n < FEWEST || x[n - 1] <= x[0] {
         let step = if n > 1 { (x[n - 1] - x[0]) / (n - 1) as f64 } else { 1.0 };
@@ -53,17 +55,39 @@ pub(crate) fn assess(x: &[f64], y: &[f64], signal: Signal, bytes: bool) -> Asses
         let base = median(y).abs();
         let swing = quantile(y, 0.95) - quantile(y, 0.05);
         if swing > 0.02 * base {
-            return assess_sawtooth(x, y, &lows, signal, bytes);
+            return assess_sawtooth(x, y, &lows, signal, bytes, curves);
         }
     }
-    assess_level(x, y, signal, signal.name(), bytes)
+    assess_level(x, y, Judging { signal, rung: signal.name(), bytes, least: 0.0 }, curves)
 }
 
-fn assess_sawtooth(x: &[f64], y: &[f64], lows: &[usize], signal: Signal, bytes: bool) -> Assessment {
+/// What a level is judged as.
+#[derive(Clone, Copy)]
+struct Judging {
+    signal: Signal,
+    rung: &'static str,
+    /// Whether the byte floors apply.
+    bytes: bool,
+    /// Growth below this is nothing, whatever the noise.
+    least: f64,
+}
+
+fn assess_sawtooth(
+    x: &[f64],
+    y: &[f64],
+    lows: &[usize],
+    signal: Signal,
+    bytes: bool,
+    curves: &mut Curves,
+) -> Assessment {
     let low_x: Vec<f64> = lows.iter().map(|&at| x[at]).collect();
     let low_y: Vec<f64> = lows.iter().map(|&at| y[at]).collect();
     let rung = if signal == Signal::Heap { "heap_envelope" } else { signal.name() };
-    let mut found = assess_level(&low_x, &low_y, signal, rung, bytes);
+    // A low is seen up to one sample after the collection, and where the period is no whole number of samples the delay
+    // creeps: growth of the lows up to what a sample adds may be that alone.
+    let rises: Vec<f64> = y.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| *step > 0.0).collect();
+    let least = if rises.is_empty() { 0.0 } else { 1.2 * median(&rises) };
+    let mut found = assess_level(&low_x, &low_y, Judging { signal, rung, bytes, least }, curves);
     let climbed = low_y[low_y.len() - 1] - low_y[0];
     let calm_lows = climbed < 0.1 * median(&low_y).abs();
     if lows.len() < 6 && !calm_lows {
@@ -81,7 +105,7 @@ fn material(base: f64, sigma: f64, steps: f64, signal: Signal, regular: bool, by
     let (share, deviations) = match signal {
         Signal::Rss => (0.05, 10.0),
         _ if regular => (0.003, 2.5),
-        Signal::Heap | Signal::Reserved => (0.05, 3.0),
+        Signal::Heap | Signal::Reserved | Signal::Count => (0.05, 3.0),
         Signal::SiteAfterGc | Signal::HeapAfterGc => (0.035, 2.5),
     };
     let floor = if bytes { 64.0 * steps } else { 0.05 * steps };
@@ -96,7 +120,8 @@ fn is_regular(y: &[f64], slope_per_point: f64) -> bool {
     slope_per_point > 0.0 && quantile(&growth, 0.25) >= 0.45 * slope_per_point
 }
 
-fn assess_level(x: &[f64], y: &[f64], signal: Signal, rung: &'static str, bytes: bool) -> Assessment {
+fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> Assessment {
+    let Judging { signal, rung, bytes, least } = judging;
     let n = y.len();
     let length = x[n - 1] - x[0];
     let base = median(&y[..n.div_ceil(4)]).abs();
@@ -105,17 +130,19 @@ fn assess_level(x: &[f64], y: &[f64], signal: Signal, rung: &'static str, bytes:
     // Thousands of sites share one second; a whole heap has time for detail.
     let most = if signal == Signal::SiteAfterGc { 50 } else { 400 };
     let (cx, cy) = condense(x, &calm.y, most);
-    let cut = warm_up(&cx, &cy, grain);
-    let tail_start = cx[cut];
+    let unit: Vec<f64> = cx.iter().map(|at| (at - x[0]) / length).collect();
+    let Some(shapes) = curves.at(&unit).fit(&cy, grain) else { return undecided(rung, x, length) };
+    let cut = unit.partition_point(|at| *at < shapes.warm_up()).min(cx.len() / 2);
+    let tail_start = if cut == 0 { x[0] } else { cx[cut] };
     let first = x.partition_point(|at| *at < tail_start);
     let (tail_x, tail_y) = (&x[first..], &calm.y[first..]);
-    let Some(slope) = prais_winsten(tail_x, tail_y) else { return undecided(rung, x, length) };
+    let Some(slope) = autoregressive_line(tail_x, tail_y) else { return undecided(rung, x, length) };
     let (low, high) = slope.interval();
     let rough: Vec<f64> = cy.iter().zip(running_median(&cy, 3)).map(|(value, level)| value - level).collect();
     let width = n.div_ceil(most) as f64;
     let sigma = robust_deviation(&rough) * width.sqrt();
     let regular = is_regular(tail_y, slope.slope * length / (n - 1) as f64);
-    let delta = material(base, sigma, n as f64, signal, regular, bytes);
+    let delta = material(base, sigma, n as f64, signal, regular, bytes).max(least);
     let early_delta = (0.05 * base).max(4.0 * sigma).max(grain);
     let mut found = Assessment {
         verdict: Verdict::Steady,
@@ -126,6 +153,7 @@ fn assess_level(x: &[f64], y: &[f64], signal: Signal, rung: &'static str, bytes:
         plateau: None,
         time_constant: None,
         more: None,
+        filling: false,
     };
 
     let smooth = running_median(&cy, 2);
@@ -143,7 +171,7 @@ fn assess_level(x: &[f64], y: &[f64], signal: Signal, rung: &'static str, bytes:
             found.plateau = Some(level_at_end(&cy));
             return found;
         }
-        if stairs.steps.len() >= 3 && gain > delta {
+        if stairs.steps.len() >= 3 && stairs.late_steps >= 2 && gain > delta {
             found.verdict = Verdict::StepwiseGrowth;
             found.strength = (gain / delta).min(stairs.steps.len() as f64);
             return found;
@@ -153,37 +181,37 @@ fn assess_level(x: &[f64], y: &[f64], signal: Signal, rung: &'static str, bytes:
         }
     }
 
-    let unit: Vec<f64> = cx.iter().map(|at| (at - x[0]) / length).collect();
-    let Some(shapes) = shapes(&unit, &cy, grain.min(delta / 30.0)) else { return undecided(rung, x, length) };
     let settling = &shapes.settling;
-    let lasting = shapes.lasting.bic + 4.0 < settling.bic && shapes.lasting.lasting > 0.0;
-    let later = |from: f64, to: f64| {
-        let tail = &cx[cut..];
-        let count = tail.len() as f64;
-        let (from, to) = (cut + (count * from) as usize, (cut + (count * to) as usize).min(cx.len()));
-        theil_sen(&cx[from..to], &cy[from..to]).unwrap_or(0.0)
-    };
-    let still_rising = later(0.6, 1.0) >= 0.4 * slope.slope && later(0.5, 1.0) >= 0.5 * later(0.0, 0.5);
-    if low * length > delta && lasting && still_rising {
-        found.verdict = Verdict::LinearLeak;
-        found.strength = low * length / delta;
-        return found;
+    let halves = Halves::of(&cx[cut..], &cy[cut..]);
+    if low * length > delta && halves.second >= 0.5 * slope.slope {
+        // The last third against the middle one over the whole run, then the halves of what lies behind the warm-up.
+        let third = unit.partition_point(|at| *at < 1.0 / 3.0);
+        let later = |from: usize| Halves::of(&cx[from..], &cy[from..]);
+        let advantage =
+            if shapes.lasting.lasting > 0.0 { settling.bic - shapes.lasting.bic } else { f64::NEG_INFINITY };
+        let lasting = if later(third).slows_down() {
+            advantage > 20.0 && !halves.slows_down()
+        } else {
+            advantage > 4.0 || (advantage > -4.0 && later(cut.max(third)).is_constant())
+        };
+        if lasting {
+            found.verdict = Verdict::LinearLeak;
+            found.strength = low * length / delta;
+            return found;
+        }
     }
 
-    match settling.curve {
-        Curve::Filling { tau } if settling.settling > early_delta => {
-            found.time_constant = Some(tau * length);
-        }
-        Curve::Hinge { knee } if settling.settling > early_delta => found.time_constant = Some(knee * length / 2.0),
-        _ => {}
-    }
+    found.time_constant = match settling.curve {
+        Curve::Filling { tau } if settling.settling > early_delta => Some(tau * length),
+        Curve::Hinge { knee } if settling.settling > early_delta => Some(knee * length / 2.0),
+        _ => None,
+    };
     let tail_share = (x[n - 1] - tail_start) / length;
-    let remaining = later(0.5, 1.0) * length * 0.25;
-    let grew = gain > early_delta;
-    if grew {
+    let remaining = halves.second * length * 0.25;
+    if gain > early_delta {
         let slow = matches!(settling.curve, Curve::Filling { tau } if tau > 0.5)
             || matches!(settling.curve, Curve::Hinge { knee } if knee > 0.75);
-        let flat = remaining.abs() < early_delta.max(0.08 * gain);
+        let flat = remaining.abs() < early_delta.min(0.08 * gain).max(0.5 * delta);
         let creeping = signal == Signal::Rss && low * length > 0.005 * base;
         if flat && !slow && !creeping && tail_share >= 0.2 {
             found.verdict = Verdict::WarmUpPlateau;
@@ -195,24 +223,64 @@ fn assess_level(x: &[f64], y: &[f64], signal: Signal, rung: &'static str, bytes:
             found.strength = delta / (slope.slope * length).abs().max(f64::MIN_POSITIVE);
             return found;
         }
-        return Assessment { slope: Some(slope), time_constant: found.time_constant, ..undecided(rung, x, length) };
+        return Assessment {
+            slope: Some(slope),
+            time_constant: found.time_constant,
+            filling: slope.slope > 0.0,
+            ..undecided(rung, x, length)
+        };
     }
     found.time_constant = None;
     let widest = low.abs().max(high.abs()) * length;
-    let short_of_a_leak = signal == Signal::Rss && low * length > 0.02 * base;
-    if (low * length < -delta || high * length <= delta || (slope.slope * length).abs() < 0.5 * delta)
+    let short_of_a_leak = signal == Signal::Rss && low * length > 0.01 * base;
+    let within = rise.max(fall) < delta && smooth.len() > 20;
+    if (low * length < -delta || high * length <= delta || (slope.slope * length).abs() < 0.5 * delta || within)
         && !short_of_a_leak
     {
         found.strength = delta / widest.max(f64::MIN_POSITIVE);
-        if calm.spikes > 0 && calm.highest > (0.05 * base).max(8.0 * sigma) {
+        if calm.spikes > 0 && calm.highest > (0.1 * base).max(8.0 * sigma) {
             found.verdict = Verdict::Spikes;
-            found.strength = calm.highest / (0.05 * base).max(8.0 * sigma);
+            found.strength = calm.highest / (0.1 * base).max(8.0 * sigma);
         }
         return found;
     }
     let half = (high - low) / 2.0 * length;
     let needed = (2.0 * half / delta).max(1.2).powf(2.0 / 3.0) - 1.0;
     Assessment { slope: Some(slope), ..undecided(rung, x, length * needed.clamp(0.25, 10.0)) }
+}
+
+/// Slopes of the two halves of the tail.
+struct Halves {
+    first: f64,
+    second: f64,
+    /// Upper end of the second's 95 % interval.
+    second_high: f64,
+    /// Lower end of it.
+    second_low: f64,
+}
+
+impl Halves {
+    fn of(x: &[f64], y: &[f64]) -> Self {
+        let middle = x.len() / 2;
+        let second = autoregressive_line(&x[middle..], &y[middle..]);
+        Self {
+            first: theil_sen(&x[..middle], &y[..middle]).unwrap_or(0.0),
+            second: theil_sen(&x[middle..], &y[middle..]).unwrap_or(0.0),
+            second_high: second.map_or(f64::INFINITY, |line| line.high),
+            second_low: second.map_or(f64::NEG_INFINITY, |line| line.low),
+        }
+    }
+
+    /// Whether growth fades, as in a container whose keys run out: half of it is gone, or a fifth beyond doubt. (Growth as
+    /// the square root of the time has lost a third from one half to the other, growth as the logarithm half.)
+    fn slows_down(&self) -> bool {
+        self.second < 0.5 * self.first || self.second_high < 0.8 * self.first
+    }
+
+    /// Whether growth is as fast as before, and shown not to have lost more than two fifths.
+    fn is_constant(&self) -> bool {
+        self.second_low >= 0.6 * self.first && self.second >= 0.85 * self.first && self.second > 0.0
+    }
 }
 
 fn level_at_start(y: &[f64]) -> f64 {
@@ -246,5 +314,6 @@ fn undecided(rung: &'static str, x: &[f64], more: f64) -> Assessment {
         plateau: None,
         time_constant: None,
         more: Some(more),
+        filling: false,
     }
 }

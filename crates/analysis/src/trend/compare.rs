@@ -1,8 +1,11 @@
 //! Did a change alter the slope?
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::report::{SlopeReport, TrendReport};
+use super::verdict::Verdict;
 
 /// What became of a slope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -20,6 +23,19 @@ pub enum SlopeChange {
     NotDecidable,
 }
 
+impl SlopeChange {
+    /// The answer in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Halved => "halved",
+            Self::Unchanged => "unchanged",
+            Self::Steeper => "steeper",
+            Self::NotDecidable => "not decidable",
+        }
+    }
+}
+
 /// Two slopes of one metric side by side, per step of the same axis.
 #[derive(Clone, Debug, Serialize)]
 pub struct TrendComparison {
@@ -29,6 +45,18 @@ pub struct TrendComparison {
     pub subject: String,
     /// The answer.
     pub change: SlopeChange,
+    /// `bytes`, `count` or `unknown`.
+    pub unit: &'static str,
+    /// What the slopes are per: `iteration`, `request` or `second`.
+    pub per: &'static str,
+    /// Slope before.
+    pub before: Option<f64>,
+    /// Slope after.
+    pub after: Option<f64>,
+    /// Verdict before.
+    pub verdict_before: Verdict,
+    /// Verdict after.
+    pub verdict_after: Verdict,
     /// Slope after minus slope before.
     pub difference: Option<f64>,
     /// Lower end of the difference's 95 % interval.
@@ -39,18 +67,35 @@ pub struct TrendComparison {
     pub ratio: Option<f64>,
 }
 
+impl TrendComparison {
+    /// Whether people want to see it: it leaked, leaks now, or changed.
+    pub fn is_worth_a_row(&self) -> bool {
+        self.verdict_before.is_leak() || self.verdict_after.is_leak() || self.change == SlopeChange::Steeper
+    }
+}
+
 /// Compares the verdicts of two reports that have metric, subject and axis in common.
 ///
 /// The half widths of the two 95 % intervals add in squares, as for independent runs.
 pub fn compare(before: &TrendReport, after: &TrendReport) -> Vec<TrendComparison> {
     let mut rows = Vec::new();
+    let twins: HashMap<(&str, &str), _> =
+        after.verdicts.iter().map(|new| ((new.metric.as_str(), new.subject.as_str()), new)).collect();
+    let units: HashMap<(&str, &str), &'static str> =
+        before.series.iter().map(|one| ((one.metric.as_str(), one.subject.as_str()), one.unit)).collect();
     for old in &before.verdicts {
-        let twin = after.verdicts.iter().find(|new| new.metric == old.metric && new.subject == old.subject);
-        let Some(new) = twin else { continue };
+        let key = (old.metric.as_str(), old.subject.as_str());
+        let Some(new) = twins.get(&key) else { continue };
         let mut row = TrendComparison {
             metric: old.metric.clone(),
             subject: old.subject.clone(),
             change: SlopeChange::NotDecidable,
+            unit: units.get(&key).copied().unwrap_or("unknown"),
+            per: old.slope.per,
+            before: middle(&old.slope).map(|middle| middle.0),
+            after: middle(&new.slope).map(|middle| middle.0),
+            verdict_before: old.verdict,
+            verdict_after: new.verdict,
             difference: None,
             low: None,
             high: None,

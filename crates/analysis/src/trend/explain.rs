@@ -31,7 +31,8 @@ pub(crate) fn explain(report: &VerdictReport, unit: Unit) -> String {
         }
         Verdict::LinearLeak => {
             format!(
-                "`{metric}` grows by about {rate} per {per} and shows no end. Something is kept on every {per} and never let go."
+                "`{metric}` grows by about {rate} per {per} and shows no end. Something is kept {} and never let go.",
+                if per == "second" { "as the program goes on".to_owned() } else { format!("on every {per}") }
             )
         }
         Verdict::StepwiseGrowth => {
@@ -85,8 +86,17 @@ pub fn metric_meaning(metric: &str) -> Option<&'static str> {
         Signal::SiteAfterGc => {
             "bytes allocated at one place in the code and still reachable after a garbage collection"
         }
+        Signal::Reserved if ["peak", "max_", "high_water"].iter().any(|part| name.contains(part)) => {
+            "the highest value so far, which never falls"
+        }
         Signal::Reserved => "memory the runtime or allocator has taken from the system, used or not",
-        Signal::Heap if ["heap", "traced", "current", "alloc"].iter().any(|part| name.contains(part)) => {
+        _ if name.contains("fds") => "file descriptors the process has open: files, sockets, pipes",
+        _ if name.contains("threads") => "threads of the process",
+        _ if name.contains("goroutines") => "goroutines that have started and not ended",
+        Signal::Count => "things that exist at that moment, garbage not yet collected included",
+        Signal::Heap
+            if ["heap", "traced", "current", "alloc", "live", "used"].iter().any(|part| name.contains(part)) =>
+        {
             "bytes of objects in the heap at that moment, garbage not yet collected included"
         }
         Signal::Heap => return None,

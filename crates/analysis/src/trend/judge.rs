@@ -5,10 +5,11 @@ use brimline_profile::series::{Series, Signal, TimeBase, Unit};
 use super::assess::{Assessment, assess};
 use super::explain::{RSS_CAVEAT, amount, explain};
 use super::report::{SeriesReport, SlopeReport, TrendReport, VerdictReport};
+use super::shape::Curves;
+use super::statistics::autoregression::autoregressive_line;
 use super::statistics::false_discovery::benjamini_yekutieli;
 use super::statistics::mann_kendall::hamed_rao;
 use super::statistics::order::median;
-use super::statistics::prais_winsten::prais_winsten;
 use super::timeline::{Axis, Timeline, condense, timeline};
 use super::verdict::Verdict;
 
@@ -23,10 +24,13 @@ pub struct JudgeOptions {
 
 /// Judges each series, then resident memory against the live heap (two channels), then sites among each other.
 pub fn judge(series: &[Series], options: &JudgeOptions) -> TrendReport {
+    let is_evidence = |one: &Series| options.signal.unwrap_or_else(|| one.signal()) == Signal::Reserved;
+    let mut curves = Curves::default();
+    let only_evidence = series.iter().all(is_evidence);
     let mut judged: Vec<Judged> = series
         .iter()
-        .filter(|one| options.signal.unwrap_or_else(|| one.signal()) != Signal::Reserved)
-        .map(|one| judge_one(one, options))
+        .filter(|one| only_evidence || !is_evidence(one))
+        .map(|one| judge_one(one, options, &mut curves))
         .collect();
     weigh_sites(&mut judged);
     weigh_channels(&mut judged, series);
@@ -37,18 +41,7 @@ pub fn judge(series: &[Series], options: &JudgeOptions) -> TrendReport {
         schema: "brimline.trend/1",
         series: series
             .iter()
-            .map(|one| SeriesReport {
-                metric: one.metric.clone(),
-                subject: one.subject.clone(),
-                unit: one.unit.name(),
-                signal: options.signal.unwrap_or_else(|| one.signal()).name(),
-                points: one
-                    .points
-                    .iter()
-                    .filter(|point| point.seconds.is_finite() && point.value.is_finite())
-                    .map(|point| (point.seconds, point.value))
-                    .collect(),
-            })
+            .map(|one| SeriesReport::of(one, options.signal.unwrap_or_else(|| one.signal())))
             .collect(),
         verdicts: judged.into_iter().map(|one| one.report).collect(),
     }
@@ -59,18 +52,23 @@ struct Judged {
     unit: Unit,
     signal: Signal,
     gain: f64,
+    /// Highest minus lowest value.
+    range: f64,
     p_growth: f64,
 }
 
-fn judge_one(series: &Series, options: &JudgeOptions) -> Judged {
+fn judge_one(series: &Series, options: &JudgeOptions, curves: &mut Curves) -> Judged {
     let signal = options.signal.unwrap_or_else(|| series.signal());
     let line = timeline(series);
-    let found = assess(&line.x, &line.y, signal, series.unit == Unit::Bytes);
+    let found = assess(&line.x, &line.y, signal, series.unit == Unit::Bytes, curves);
     let slope = slopes(&line, &found, series.time);
     let length = line.x.last().zip(line.x.first()).map_or(0.0, |(last, first)| last - first);
     let gain = found.slope.map_or(0.0, |slope| slope.slope * length);
     let mut notes = line.notes.clone();
-    let mut needs = found.more.map(|more| format!("{} more {}s", round_up(more), line.axis.name()));
+    let mut needs = found.more.map(|more| {
+        let keys = if found.filling { ", or how many distinct keys the growing container can get" } else { "" };
+        format!("{} more {}s{keys}", round_up(more), line.axis.name())
+    });
     if found.verdict.is_leak() {
         let (_, condensed) = condense(&line.x, &line.y, if signal == Signal::SiteAfterGc { 50 } else { 300 });
         let trend = hamed_rao(&condensed);
@@ -78,12 +76,13 @@ fn judge_one(series: &Series, options: &JudgeOptions) -> Judged {
         if signal == Signal::Rss {
             notes.push(RSS_CAVEAT.into());
             needs = Some("the live heap after a collection".into());
-        } else if found.signal == "heap" {
+        } else if signal == Signal::Heap && series.unit != Unit::Count {
             needs = Some("the heap after a forced collection".into());
         }
     }
     let level = median(&line.y[line.y.len() - (line.y.len() / 8).max(1).min(line.y.len())..]);
-    let seconds_to_limit = match (found.verdict.is_leak(), options.limit, slope.per_second) {
+    let limit = options.limit.filter(|_| series.unit == Unit::Bytes && signal != Signal::SiteAfterGc);
+    let seconds_to_limit = match (found.verdict.is_leak(), limit, slope.per_second) {
         (true, Some(limit), Some(rate)) if rate > 0.0 && limit > level => Some((limit - level) / rate),
         (true, Some(limit), _) if level >= limit => Some(0.0),
         _ => None,
@@ -92,17 +91,24 @@ fn judge_one(series: &Series, options: &JudgeOptions) -> Judged {
         unit: series.unit,
         signal,
         gain,
-        p_growth: found.slope.map_or(1.0, |slope| slope.p_growth()),
+        range: line.y.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+            - line.y.iter().copied().fold(f64::INFINITY, f64::min),
+        p_growth: found.slope.map_or(1.0, |slope| slope.p_growth),
         report: VerdictReport {
             metric: series.metric.clone(),
             subject: series.subject.clone(),
             verdict: found.verdict,
             signal: found.signal,
             slope,
+            since: found.slope.and_then(|_| {
+                let first = line.x.partition_point(|at| *at < found.tail_start);
+                line.points.get(first).map(|point| point.seconds)
+            }),
+            growth: (!line.y.is_empty()).then(|| level - median(&line.y[..(line.y.len() / 8).max(1)])),
             confidence: confidence(&found),
             plateau: found.plateau,
             time_constant: found.time_constant,
-            limit: options.limit,
+            limit,
             seconds_to_limit,
             needs,
             growth_share: None,
@@ -118,7 +124,7 @@ fn confidence(found: &Assessment) -> f64 {
     let cap = match found.signal {
         "site_after_gc" => 0.99,
         "heap_after_gc" => 0.97,
-        "heap_envelope" => 0.85,
+        "heap_envelope" | "count" => 0.85,
         "rss" => 0.6,
         _ => 0.7,
     };
@@ -136,7 +142,7 @@ fn slopes(line: &Timeline, found: &Assessment, time: TimeBase) -> SlopeReport {
     let from = line.x.partition_point(|at| *at < found.tail_start);
     let along = |get: &dyn Fn(usize) -> Option<f64>| {
         let x: Option<Vec<f64>> = (from..line.y.len()).map(get).collect();
-        prais_winsten(&x?, &line.y[from..]).map(|estimate| estimate.slope)
+        autoregressive_line(&x?, &line.y[from..]).map(|estimate| estimate.slope)
     };
     let points = &line.points;
     let (mut second, mut request, mut iteration) = (None, None, None);
@@ -174,6 +180,10 @@ fn weigh_sites(judged: &mut [Judged]) {
     if sites.len() < 2 {
         return;
     }
+    // Sites that hardly change cannot be discoveries and are not counted among the tests: filtering by range, which
+    // under "no growth" says nothing about the test, keeps the rate (Bourgon, Gentleman and Huber, PNAS 107, 2010).
+    let widest = sites.iter().map(|&at| judged[at].range).fold(0.0, f64::max);
+    let sites: Vec<usize> = sites.into_iter().filter(|&at| judged[at].range >= (1e-3 * widest).max(1024.0)).collect();
     let p_values: Vec<f64> = sites.iter().map(|&at| judged[at].p_growth).collect();
     let total: f64 = sites.iter().map(|&at| judged[at].gain.max(0.0)).sum();
     for (&at, p) in sites.iter().zip(benjamini_yekutieli(&p_values)) {

@@ -17,7 +17,6 @@ mod staircase;
 pub mod statistics;
 mod timeline;
 mod verdict;
-mod warm_up;
 
 pub use compare::{SlopeChange, TrendComparison, compare};
 pub use explain::{RSS_CAVEAT, amount, metric_meaning};

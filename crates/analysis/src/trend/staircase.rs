@@ -11,6 +11,8 @@ pub(crate) struct Staircase {
     pub steps: Vec<usize>,
     /// Whether the last step is recent: less than 2.5 times the longest pause before it has passed since, and the last 40 % of the run carry a fifth of the growth.
     pub ongoing: bool,
+    /// Steps in the last 60 % of the run: one alone may be the last one.
+    pub late_steps: usize,
 }
 
 /// Recognises a series that climbs by at least two clear steps and is flat between them.
@@ -64,5 +66,6 @@ pub(crate) fn staircase(y: &[f64], grain: f64) -> Option<Staircase> {
         longest = longest.max(pair[1] - pair[0]);
     }
     let since = n - steps[steps.len() - 1];
-    Some(Staircase { ongoing: (since as f64) <= 2.5 * longest as f64 && late >= 0.2 * up, steps })
+    let late_steps = steps.iter().filter(|&&at| at * 10 >= n * 4).count();
+    Some(Staircase { ongoing: (since as f64) <= 2.5 * longest as f64 && late >= 0.2 * up, late_steps, steps })
 }

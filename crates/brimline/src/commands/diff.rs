@@ -9,13 +9,16 @@ use brimline_analysis::places::Places;
 use brimline_profile::Profile;
 use serde_json::{Value, json};
 
+use super::heap::{self, OpenArgs};
+use crate::commands::compare_trends;
 use crate::exit_code::ExitCode;
 use crate::input::{self, Input, SelectArgs};
-use crate::metric::Metric;
+use crate::metric::{Metric, require};
 use crate::quantity::{bytes, count, delta_bytes, delta_count};
 use crate::refusal::usage;
 use crate::site::{FrameTexts, Site};
 use crate::terminal::{JsonGuard, clip, plain, wants_colour};
+use crate::trend_input::is_series_file;
 use crate::view::{FilterArgs, RowKind};
 
 const DEFAULT_TOP: usize = 20;
@@ -25,7 +28,8 @@ const DEFAULT_TOP: usize = 20;
 #[command(after_help = "Examples:
   brimline diff latest~1 latest                what holds more than in the run before
   brimline diff web@warm web@end               two snapshots of one run
-  brimline diff before after --by file --top 15")]
+  brimline diff before after --by file --top 15
+  brimline diff old.csv new.csv                the slopes of two measured series, as compare-trends")]
 pub(crate) struct Args {
     /// The earlier run, snapshot or file.
     pub(crate) before: String,
@@ -72,6 +76,16 @@ struct Difference<'a> {
 
 /// Carries the command out.
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
+    if is_series_file(&args.before) && is_series_file(&args.after) {
+        return compare_trends::execute(&compare_trends::Args::of_diff(args));
+    }
+    let store = args.select.store.as_deref();
+    let is_heap = [&args.before, &args.after].map(|run| heap::names_snapshot(Some(run), store));
+    if is_heap == [true, true] {
+        let open = OpenArgs { store: args.select.store.clone(), ..OpenArgs::default() };
+        let options = (args.all, args.top, args.json);
+        return heap::diff_between(&args.before, &args.after, options, open, args.output.clone());
+    }
     let Some(by) = args.by.aggregation() else {
         return Err(usage("expected rows that both sides have, found --by size", "compare by line, file or module"));
     };
@@ -79,6 +93,8 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     super::warn(&warnings);
     let (after, warnings) = input::load(Some(&args.after), &args.select)?;
     super::warn(&warnings);
+    require(&before, args.metric)?;
+    require(&after, args.metric)?;
     let mut out = super::output(args.output.as_deref())?;
     let (bytes, count) = args.metric.pair();
     let pair = pair((&before.recorded.profile, bytes, count), (&after.recorded.profile, bytes, count));

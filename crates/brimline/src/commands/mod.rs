@@ -1,18 +1,23 @@
 //! One file per command: its arguments, and what it does.
 
 pub(crate) mod baseline;
+pub(crate) mod compare_trends;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod export;
+pub(crate) mod heap;
+pub(crate) mod import;
 pub(crate) mod lines;
 pub(crate) mod man;
 pub(crate) mod mark;
+pub(crate) mod pprof;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod snapshot;
+pub(crate) mod trend;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -36,6 +41,11 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Report(args) => report::execute(&args),
         Command::Lines(args) => lines::execute(&args),
         Command::Diff(args) => diff::execute(&args),
+        Command::Pprof(args) => Ok(pprof::execute(&args)),
+        Command::Import(args) => import::execute(&args),
+        Command::Trend(args) => trend::execute(&args),
+        Command::CompareTrends(args) => compare_trends::execute(&args),
+        Command::Heap(args) => heap::execute(&args),
         Command::Export(args) => export::execute(&args),
         Command::Doctor(args) => doctor::execute(&args),
         Command::Completions(args) => completions::execute(&args),

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use brimline_analysis::aggregate::{Attribution, By, Query, aggregate};
 use brimline_analysis::sizes::by_size;
 
+use super::heap::{self, OpenArgs};
 use crate::exit_code::ExitCode;
 use crate::input::{self, Input, SelectArgs};
-use crate::metric::Metric;
+use crate::metric::{Metric, require};
 use crate::refusal::usage;
 use crate::report::{Format, ReportInput, Rows, find, format_parser};
 use crate::view::{FilterArgs, Kind, RowKind};
@@ -64,6 +65,16 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         None if args.budget.is_some() => "markdown",
         None => "table",
     };
+    if heap::names_snapshot(args.run.as_deref(), args.select.store.as_deref()) {
+        if !matches!(name, "table" | "json") {
+            return Err(usage(
+                format!("expected table or json for a heap snapshot, found format `{name}`"),
+                "`brimline heap treemap FILE -o heap.html` makes a picture of it",
+            ));
+        }
+        let open = OpenArgs { store: args.select.store.clone(), ..OpenArgs::default() };
+        return heap::report(args.run.as_deref(), args.top, name == "json", open, args.output.clone());
+    }
     let format = find(name).ok_or_else(|| usage(format!("unknown format `{name}`"), "see `brimline report --help`"))?;
     let (input, warnings) = input::load(args.run.as_deref(), &args.select)?;
     super::warn(&warnings);
@@ -81,14 +92,26 @@ fn answer<'a>(
     filter: &'a brimline_analysis::filter::Filter,
 ) -> anyhow::Result<ReportInput<'a>> {
     // A descriptor is a count without bytes.
-    let default = if args.filter.kind == [Kind::Fd] { Metric::Count } else { Metric::Live };
+    let known = |metric: &Metric| input.measured[metric.column()];
+    let order = [Metric::Live, Metric::Count, Metric::Total, Metric::Peak];
+    let default = match args.filter.kind[..] {
+        [Kind::Fd] => Metric::Count,
+        _ => order.into_iter().find(known).unwrap_or(Metric::Live),
+    };
     let metric = args.metric.unwrap_or(default);
+    require(input, metric)?;
     let attribution = if args.cumulative { Attribution::Cumulative } else { Attribution::Own };
     let (rows, totals) = match args.by.aggregation() {
         Some(by) => {
             let query = Query { by, attribution, filter, places: &input.places, column: metric.column() };
             let table = aggregate(&input.recorded.profile, query);
             (Rows::Places(table.rows), table.totals)
+        }
+        None if input.recorded.sizes.is_empty() => {
+            return Err(usage(
+                format!("expected block sizes in `{}`, found stacks alone", input.name),
+                "report by line, function or file",
+            ));
         }
         None if args.filter.is_set() => {
             return Err(usage(

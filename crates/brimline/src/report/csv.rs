@@ -40,7 +40,11 @@ impl Report for Csv {
                         value::TOTAL_BYTES,
                         value::TOTAL_COUNT,
                     ] {
-                        write!(out, ",{}", row.values[column])?;
+                        if report.input.measured[column] {
+                            write!(out, ",{}", row.values[column])?;
+                        } else {
+                            write!(out, ",")?;
+                        }
                     }
                     write!(out, "\r\n")?;
                 }

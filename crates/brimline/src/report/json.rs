@@ -90,7 +90,7 @@ fn insert_values(object: &mut Map<String, Value>, report: &ReportInput<'_>, valu
         ("total_bytes", value::TOTAL_BYTES),
         ("total_count", value::TOTAL_COUNT),
     ] {
-        object.insert(name.into(), json!(values.get(column)));
+        object.insert(name.into(), json!(values.get(column).filter(|_| report.input.measured[column])));
         if let Some((low, high)) = interval(report.input.recorded.profile.precision, values, column) {
             object.insert(format!("{name}_low"), json!(low));
             object.insert(format!("{name}_high"), json!(high));

@@ -6,6 +6,8 @@ mod json;
 mod markdown;
 mod table;
 mod tree;
+pub(crate) mod treemap;
+pub(crate) mod trend;
 
 use std::io::Write;
 
@@ -14,9 +16,12 @@ use brimline_analysis::filter::Filter;
 use brimline_analysis::sizes::SizeRow;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use crate::flame::Shape;
 use crate::input::Input;
 use crate::metric::Metric;
 use crate::view::RowKind;
+
+pub(crate) use table::asked_for_stacks;
 
 /// Everything a report shows, as plain data.
 #[derive(Debug)]
@@ -69,8 +74,15 @@ pub(crate) trait Report: Sync {
 }
 
 /// All formats.
-pub(crate) static REPORTS: &[&dyn Report] =
-    &[&table::Table, &tree::Tree, &flame::Flame, &markdown::Markdown, &json::Json, &csv::Csv];
+pub(crate) static REPORTS: &[&dyn Report] = &[
+    &table::Table,
+    &tree::Tree,
+    &flame::Flame(Shape::Svg),
+    &flame::Flame(Shape::Html),
+    &markdown::Markdown,
+    &json::Json,
+    &csv::Csv,
+];
 
 /// A format chosen on the command line.
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@ use std::io::Write;
 use brimline_analysis::aggregate::{Attribution, Row};
 use brimline_analysis::interval::interval;
 use brimline_analysis::sizes::SizeRow;
-use brimline_profile::formats::recording::Mode;
+use brimline_profile::formats::recording::{Mode, Recorded};
 use brimline_profile::{Precision, value};
 
 use super::{Report, ReportInput, Rows};
@@ -49,21 +49,13 @@ impl Report for Table {
 pub(super) fn heading(report: &ReportInput<'_>) -> Vec<String> {
     let processes = &report.input.recorded.processes;
     let total = |column: usize| report.totals.get(column).copied().unwrap_or(0);
-    let mut lines = vec![match &processes[..] {
+    let about = report.input.about.as_ref().map(|about| format!("{}: {about}", report.input.name));
+    let first = about.unwrap_or_else(|| match &processes[..] {
         [one] => format!("{} (process {}, Python {})", command(&one.command), one.pid, one.python),
         [first, ..] => format!("{} ({} processes, added up)", command(&first.command), processes.len()),
         [] => "no recorded process".to_owned(),
-    }];
-    let precision = report.input.recorded.profile.precision;
-    let of = |column, text: fn(i64) -> String| {
-        let range = range(precision, &report.totals, column, text);
-        if range.is_empty() { text(total(column)) } else { format!("{} ({range})", text(total(column))) }
-    };
-    let mut numbers = vec![
-        format!("live {} in {} blocks", of(value::LIVE_BYTES, bytes), of(value::LIVE_COUNT, count)),
-        format!("peak {}", of(value::PEAK_BYTES, bytes)),
-        format!("allocated {} in {} blocks", of(value::TOTAL_BYTES, bytes), of(value::TOTAL_COUNT, count)),
-    ];
+    });
+    let mut lines = vec![first];
     match processes.first().map(|process| process.mode) {
         Some(Mode::Sampled { period }) => lines.push(format!(
             "sampled, one byte in {}: every number with its 95 % interval; --mode exact counts all",
@@ -74,13 +66,43 @@ pub(super) fn heading(report: &ReportInput<'_>) -> Vec<String> {
         ),
         _ => {}
     }
+    let precision = report.input.recorded.profile.precision;
+    let of = |column, text: fn(i64) -> String| {
+        let range = range(precision, &report.totals, column, text);
+        if range.is_empty() { text(total(column)) } else { format!("{} ({range})", text(total(column))) }
+    };
+    let measured = report.input.measured;
+    let mut numbers = Vec::new();
+    for (word, in_bytes, in_blocks) in [
+        ("live", value::LIVE_BYTES, Some(value::LIVE_COUNT)),
+        ("peak", value::PEAK_BYTES, None),
+        ("allocated", value::TOTAL_BYTES, Some(value::TOTAL_COUNT)),
+    ] {
+        let blocks = in_blocks.filter(|&column| measured[column]).map(|column| of(column, count));
+        match (measured[in_bytes].then(|| of(in_bytes, bytes)), blocks) {
+            (Some(bytes), Some(blocks)) => numbers.push(format!("{word} {bytes} in {blocks} blocks")),
+            (Some(bytes), None) => numbers.push(format!("{word} {bytes}")),
+            (None, Some(blocks)) => numbers.push(format!("{word} {blocks}")),
+            (None, None) => {}
+        }
+    }
     numbers.extend(report.untracked_bytes().map(|untracked| format!("untracked {}", bytes(untracked))));
     let open: i64 = processes.iter().map(|process| process.open_fds).sum();
     if open > 0 {
         numbers.push(format!("{} open files", count(open)));
     }
     lines.push(numbers.join(" · "));
+    lines.extend(asked_for_stacks(&report.input.recorded));
     lines
+}
+
+/// What there is to say about interpreters whose frames this tracker cannot read.
+pub(crate) fn asked_for_stacks(recorded: &Recorded) -> Option<String> {
+    let process = recorded.processes.iter().find(|process| process.asked_for_stacks)?;
+    Some(format!(
+        "Python {} is not known to this brimline: its stacks came from the public API; exact, but slower",
+        process.python
+    ))
 }
 
 /// The 95 % interval of a sampled number, shortly; empty for one that was counted.

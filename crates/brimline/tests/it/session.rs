@@ -147,9 +147,15 @@ impl Session {
 /// Runs a command to its end, or kills it when it takes too long.
 #[track_caller]
 pub(crate) fn ended(command: &mut Command) -> Ended {
+    ended_within(command, LIMIT)
+}
+
+/// The same with a limit of its own.
+#[track_caller]
+pub(crate) fn ended_within(command: &mut Command, limit: Duration) -> Ended {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.unwrap_or_else(|error| panic!("{}: {error}", command.get_program().display()));
-    let Output { status, stdout, stderr } = wait_within(child, LIMIT);
+    let Output { status, stdout, stderr } = wait_within(child, limit);
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ended { status, stdout: text(stdout), stderr: text(stderr) }
 }

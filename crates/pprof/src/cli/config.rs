@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) noinlines: bool,
     pub(crate) showcolumns: bool,
     pub(crate) granularity: String,
+    /// Not an option: whether the base's samples are marked, so that before and after can be told.
+    pub(crate) compared: bool,
 }
 
 impl Default for Config {
@@ -75,6 +77,7 @@ impl Default for Config {
             noinlines: false,
             showcolumns: false,
             granularity: String::new(),
+            compared: false,
         }
     }
 }

@@ -22,6 +22,17 @@ pub(crate) struct Parsed {
     pub(crate) comment: String,
     pub(crate) seconds: i64,
     pub(crate) timeout: i64,
+    /// Where to serve a page.
+    pub(crate) http: Option<String>,
+    pub(crate) no_browser: bool,
+}
+
+impl Parsed {
+    /// Whether the base's samples keep a mark: as asked by `-diff_base`, and for answers that tell before from after.
+    pub(crate) fn marks_base(&self) -> bool {
+        let tells = |command: &Command| matches!(command.name.name, "flame" | "json");
+        !self.diff_base.is_empty() || self.http.is_some() || self.command.as_ref().is_some_and(tells)
+    }
 }
 
 /// Old names of columns, with whether they mean averages.
@@ -79,7 +90,8 @@ pub(crate) fn parse(args: &[OsString], config: &mut Config, host: &mut dyn Host)
                 (Some(kind), ..) if on => set_command(&mut parsed, Command { name: kind, argument: None })?,
                 (_, Some(&(flag, _)), _) if on => columns.push(flag),
                 (.., Some(_)) if on => choices.push(name.to_owned()),
-                (None, None, None) if name != "no_browser" => config.set(name, &on.to_string()).map_err(usage)?,
+                (None, None, None) if name == "no_browser" => parsed.no_browser = on,
+                (None, None, None) => config.set(name, &on.to_string()).map_err(usage)?,
                 _ => {}
             }
             continue;
@@ -101,9 +113,7 @@ pub(crate) fn parse(args: &[OsString], config: &mut Config, host: &mut dyn Host)
             (None, "seconds") => parsed.seconds = whole(name, &value)?,
             (None, "timeout") => parsed.timeout = whole(name, &value)?,
             (None, "symbolize" | "tools") => {}
-            (None, "http") => {
-                return Err(usage("there is no web interface yet, found `-http`"));
-            }
+            (None, "http") => parsed.http = Some(value),
             (None, _) => config.set(name, &value).map_err(usage)?,
         }
     }
@@ -140,6 +150,9 @@ fn finish(
             writeln!(host.stderr(), "Multiple value selections, ignoring -{flag}")?;
         }
         config.mean |= *flag == "mean_delay";
+    }
+    if let (Some(_), Some(command)) = (&parsed.http, &parsed.command) {
+        return Err(usage(format!("expected `-http` or a report, found `-{}` as well", command.name.name)));
     }
     if !parsed.base.is_empty() && !parsed.diff_base.is_empty() {
         return Err(usage("expected one of `-base` and `-diff_base`, found both"));

@@ -1,5 +1,7 @@
 //! The prompt: commands and options typed one line at a time.
 
+use std::rc::Rc;
+
 use super::command::{Command, KINDS, find};
 use super::config::{Config, OPTIONS, choices_of, option_of_choice};
 use super::{Host, RunError, flags, report};
@@ -10,8 +12,9 @@ pub(crate) fn run(view: &View<'_>, mut config: Config, host: &mut dyn Host) -> R
     config.compact_labels = true;
     let types: Vec<&str> = view.sample_types.iter().map(|kind| kind.name.as_str()).collect();
     writeln!(host.stderr(), "Entering interactive mode (type \"help\" for commands, \"o\" for options)")?;
-    let names: Vec<&str> = view.functions.iter().map(|function| view.texts.get(function.name)).collect();
-    while let Some(line) = host.read_line("(pprof) ", &|line| complete(line, &names))? {
+    let functions = view.functions.iter().map(|function| view.texts.get(function.name).to_owned()).collect();
+    let completion = Rc::new(Completion { functions });
+    while let Some(line) = host.read_line("(pprof) ", &completion)? {
         for step in expand(line.trim(), &types) {
             match carry_out(&step, view, &mut config, host) {
                 Ok(true) => return Ok(()),
@@ -163,17 +166,31 @@ fn print_options(config: &mut Config, view: &View<'_>, host: &mut dyn Host) -> R
 }
 
 /// Ways to finish the word being typed: commands and options first, functions after a command.
-fn complete(line: &str, functions: &[&str]) -> Vec<String> {
-    let (head, word) = line.rsplit_once(' ').map_or(("", line), |(head, word)| (head, word));
-    let words: Vec<&str> = if head.is_empty() || head == "help" {
-        let choices = super::config::CHOICES.iter().flat_map(|(_, words)| words.iter().copied());
-        let options = OPTIONS.iter().map(|(name, _)| *name);
-        KINDS.iter().map(|kind| kind.name).chain(options).chain(choices).filter(|name| name.starts_with(word)).collect()
-    } else {
-        let bare = word.trim_start_matches('-');
-        functions.iter().copied().filter(|name| !bare.is_empty() && name.contains(bare)).collect()
-    };
-    let dash = if !head.is_empty() && word.starts_with('-') { "-" } else { "" };
-    let space = if head.is_empty() { "" } else { " " };
-    words.into_iter().map(|found| format!("{head}{space}{dash}{found}")).collect()
+#[derive(Debug)]
+pub struct Completion {
+    functions: Vec<String>,
+}
+
+impl Completion {
+    /// All whole lines that `line` can become.
+    pub fn lines(&self, line: &str) -> Vec<String> {
+        let (head, word) = line.rsplit_once(' ').map_or(("", line), |(head, word)| (head, word));
+        let words: Vec<&str> = if head.is_empty() || head == "help" {
+            let choices = super::config::CHOICES.iter().flat_map(|(_, words)| words.iter().copied());
+            let options = OPTIONS.iter().map(|(name, _)| *name);
+            KINDS
+                .iter()
+                .map(|kind| kind.name)
+                .chain(options)
+                .chain(choices)
+                .filter(|name| name.starts_with(word))
+                .collect()
+        } else {
+            let bare = word.trim_start_matches('-');
+            self.functions.iter().map(String::as_str).filter(|name| !bare.is_empty() && name.contains(bare)).collect()
+        };
+        let dash = if !head.is_empty() && word.starts_with('-') { "-" } else { "" };
+        let space = if head.is_empty() { "" } else { " " };
+        words.into_iter().map(|found| format!("{head}{space}{dash}{found}")).collect()
+    }
 }

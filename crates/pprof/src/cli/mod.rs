@@ -9,10 +9,12 @@ mod source;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::rc::Rc;
 
 use thiserror::Error;
 
-pub use crate::report::Sources;
+pub use crate::report::{CallNode, CallTree, Sources};
+pub use interactive::Completion;
 
 use command::Command;
 use config::Config;
@@ -28,7 +30,19 @@ pub trait Host: Sources {
     /// Writes a report to a file.
     fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()>;
     /// The next line typed by the user, without its end; `None` at the end of input.
-    fn read_line(&mut self, prompt: &str, complete: &dyn Fn(&str) -> Vec<String>) -> io::Result<Option<String>>;
+    fn read_line(&mut self, prompt: &str, completion: &Rc<Completion>) -> io::Result<Option<String>>;
+    /// Draws a flame graph, as a page or as a drawing alone.
+    fn flame(&mut self, _tree: &CallTree, _html: bool) -> io::Result<Vec<u8>> {
+        Err(io::Error::other("expected a host that draws, found none"))
+    }
+    /// Shows a file of this kind (its name's extension) in the user's browser.
+    fn open(&mut self, _bytes: &[u8], _extension: &str) -> io::Result<()> {
+        Err(io::Error::other("expected a host with a browser, found none"))
+    }
+    /// Serves one page on the loopback until the user ends it, and shows it in a browser unless told not to.
+    fn serve(&mut self, _address: &str, _page: &[u8], _browser: bool) -> io::Result<()> {
+        Err(io::Error::other("expected a host with a network, found none"))
+    }
     /// Whether reports go to a terminal, where compressed files are not welcome.
     fn stdout_is_terminal(&self) -> bool;
 }
@@ -86,6 +100,12 @@ fn try_run(args: &[OsString], host: &mut dyn Host) -> Result<(), RunError> {
     let parsed = flags::parse(args, &mut config, host)?;
     let files = source::Files::load(&parsed, host)?;
     let mut view = source::profile(&files, &parsed, host)?;
+    config.compared = parsed.marks_base() && !(parsed.base.is_empty() && parsed.diff_base.is_empty());
+    if let Some(address) = &parsed.http {
+        config.output = "page.html".into();
+        let page = report::generate(&mut view, &command::FLAME, None, &config, host)?;
+        return Ok(host.serve(address, &page, !parsed.no_browser)?);
+    }
     match parsed.command {
         Some(Command { name, argument }) => {
             let bytes = report::generate(&mut view, name, argument.as_deref(), &config, host)?;

@@ -44,6 +44,7 @@ pub(crate) fn generate(
     }
     let options = Options {
         format,
+        compared: config.compared,
         cum_sort: config.sort == "cum",
         call_tree: config.call_tree,
         drop_negative: config.drop_negative,
@@ -68,13 +69,21 @@ pub(crate) fn generate(
         filter(view, config, &units, host)?;
     }
     coarsen(view, config);
+    let mut report = Report { view, total, options };
+    if format == Format::Flame {
+        let html = std::path::Path::new(&config.output).extension().is_some_and(|extension| extension == "html");
+        return Ok(host.flame(&report.call_tree(config.compared), html)?);
+    }
     let mut out = Vec::new();
-    Report { view, total, options }.write(&mut out, host)?;
+    report.write(&mut out, host)?;
     Ok(out)
 }
 
 /// Writes the bytes to the file asked for, or to the output.
 pub(crate) fn deliver(bytes: &[u8], kind: &Kind, config: &Config, host: &mut dyn Host) -> Result<(), RunError> {
+    if kind.name == "web" && config.output.is_empty() {
+        return Ok(host.open(bytes, "svg")?);
+    }
     let file = match (config.output.as_str(), kind.file) {
         ("", Some(file)) if host.stdout_is_terminal() => file,
         ("", _) => {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::flags::Parsed;
 use super::{Host, RunError};
+use crate::error::ReadError;
 use crate::inflate::{Limits, inflate};
 use crate::merge::{Subtraction, combine, subtract};
 use crate::model::{Mapping, View};
@@ -72,9 +73,11 @@ fn load(name: &str, parsed: &Parsed, host: &mut dyn Host) -> Result<Vec<u8>, Run
                 ));
             };
             writeln!(host.stderr(), "Fetching profile over HTTP from {url}")?;
-            let timeout = match (parsed.timeout, parsed.seconds) {
+            let in_url = url.split(['?', '&']).find_map(|part| part.strip_prefix("seconds=")?.parse().ok());
+            let seconds = if parsed.seconds > 0 { parsed.seconds } else { in_url.unwrap_or(0) };
+            let timeout = match (parsed.timeout, seconds) {
                 (timeout @ 1.., _) => timeout,
-                (_, seconds @ 1..) => seconds + seconds / 2,
+                (_, seconds @ 1..) => seconds.saturating_add(seconds / 2),
                 _ => 60,
             };
             let hint =
@@ -97,6 +100,10 @@ fn url(name: &str, seconds: i64) -> Option<String> {
     if host.is_empty() || (!name.contains("://") && !host.contains(':')) {
         return None;
     }
+    // A server without a path is asked for its CPU profile, as ever.
+    let bare = matches!(&rest[host.len()..], "" | "/");
+    let with_scheme =
+        if bare { format!("{}/debug/pprof/profile", with_scheme.trim_end_matches('/')) } else { with_scheme };
     if seconds <= 0 {
         return Some(with_scheme);
     }
@@ -109,7 +116,7 @@ pub(crate) fn profile<'f>(files: &'f Files, parsed: &Parsed, host: &mut dyn Host
     let mut view = combined(&files.sources, parsed, host)?;
     if !files.bases.is_empty() {
         let base = combined(&files.bases, parsed, host)?;
-        let how = Subtraction { mark_base: !parsed.diff_base.is_empty(), normalize: parsed.normalize };
+        let how = Subtraction { mark_base: parsed.marks_base(), normalize: parsed.normalize };
         view = subtract(view, base, how)?;
     }
     if let Err(error) = view.drop_uninteresting() {
@@ -123,7 +130,10 @@ pub(crate) fn profile<'f>(files: &'f Files, parsed: &Parsed, host: &mut dyn Host
 
 /// Merges profiles; as when loading, a damaged one is left out as long as another one is left.
 fn combined<'f>(files: &'f [(String, Vec<u8>)], parsed: &Parsed, host: &mut dyn Host) -> Result<View<'f>, RunError> {
-    let hint = "pprof files start with bytes 1f 8b, or are legacy profiles; record or download the file again";
+    let hint_for = |error: &ReadError| match error {
+        ReadError::Html => "a page and not a profile; servers have profiles at paths such as /debug/pprof/heap",
+        _ => "pprof files start with bytes 1f 8b, or are legacy profiles; record or download the file again",
+    };
     let mut views = Vec::with_capacity(files.len());
     for (index, (name, bytes)) in files.iter().enumerate() {
         match View::read(bytes) {
@@ -131,7 +141,9 @@ fn combined<'f>(files: &'f [(String, Vec<u8>)], parsed: &Parsed, host: &mut dyn 
                 name_binary(&mut view, parsed);
                 views.push(view);
             }
-            Err(error) if index + 1 == files.len() && views.is_empty() => return Err(problem(name, &error, hint)),
+            Err(error) if index + 1 == files.len() && views.is_empty() => {
+                return Err(problem(name, &error, hint_for(&error)));
+            }
             Err(error) => writeln!(host.stderr(), "{name}: {error}")?,
         }
     }

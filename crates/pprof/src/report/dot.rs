@@ -216,7 +216,7 @@ fn escape(text: &str) -> String {
 }
 
 /// From green for -1 over grey for 0 to red for 1.
-fn color(score: f64, background: bool) -> String {
+pub(super) fn color(score: f64, background: bool) -> String {
     const SHIFT: f64 = 0.7;
     let (mut saturation, value) = if background { (0.1, 0.93) } else { (1.0, 0.7) };
     let mut score = score.clamp(-1.0, 1.0);

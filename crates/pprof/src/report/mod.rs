@@ -1,11 +1,14 @@
 //! The reports of `go tool pprof`, byte for byte.
 
+mod call_tree;
 mod callgrind;
 mod dot;
+mod json;
 mod legend;
 mod list;
 mod proto;
 mod raw;
+mod svg;
 mod tags;
 mod text;
 mod time;
@@ -18,6 +21,7 @@ use std::io::{self, Write};
 use regex::Regex;
 use thiserror::Error;
 
+pub use call_tree::{CallNode, CallTree};
 pub use list::Sources;
 
 use crate::graph::{Edges, Order, Plan, Selection, Skeleton};
@@ -30,9 +34,12 @@ pub(crate) enum Format {
     Callgrind,
     Comments,
     Dot,
+    Flame,
+    Json,
     List,
     Proto,
     Raw,
+    Svg,
     Tags,
     Text,
     TopProto,
@@ -57,6 +64,8 @@ pub enum ReportError {
 pub(crate) struct Options {
     pub(crate) format: Format,
     pub(crate) cum_sort: bool,
+    /// Whether the profile is a difference with the base's samples marked.
+    pub(crate) compared: bool,
     pub(crate) call_tree: bool,
     pub(crate) drop_negative: bool,
     pub(crate) compact_labels: bool,
@@ -114,9 +123,12 @@ impl<'r, 'a> Report<'r, 'a> {
             }
             Format::Callgrind => self.callgrind(out),
             Format::Dot => self.dot(out),
+            Format::Flame => Err(io::Error::other("flame graphs are drawn by the host").into()),
+            Format::Json => self.json(out),
             Format::List => self.list(out, sources),
             Format::Proto => self.proto(out),
             Format::Raw => self.raw(out),
+            Format::Svg => self.svg(out),
             Format::Tags => self.tags(out),
             Format::Text => self.text(out),
             Format::TopProto => self.top_proto(out),
@@ -136,16 +148,16 @@ impl<'r, 'a> Report<'r, 'a> {
     fn shown(&mut self, edges: Edges) -> Shown {
         self.trim_files();
         let options = &self.options;
-        let visual = options.format == Format::Dot;
+        let visual = matches!(options.format, Format::Dot | Format::Svg);
         let skeleton = Skeleton::new(self.view, matches!(options.format, Format::List | Format::Callgrind));
         let unit = options.label_units.get("bytes").map_or("", String::as_str);
         let plan = Plan {
             value: options.value,
             mean: options.mean,
-            call_tree: options.call_tree && matches!(options.format, Format::Dot | Format::Callgrind),
+            call_tree: options.call_tree && matches!(options.format, Format::Dot | Format::Svg | Format::Callgrind),
             drop_negative: options.drop_negative,
             edges,
-            tags: visual.then_some((unit, options.output_unit.as_str())),
+            tags: (options.format == Format::Dot).then_some((unit, options.output_unit.as_str())),
         };
         let order = match (visual, options.cum_sort) {
             (true, _) => Order::Entropy,

@@ -63,7 +63,11 @@ impl Host for MemoryHost {
         Ok(())
     }
 
-    fn read_line(&mut self, _prompt: &str, _complete: &dyn Fn(&str) -> Vec<String>) -> io::Result<Option<String>> {
+    fn read_line(
+        &mut self,
+        _prompt: &str,
+        _completion: &std::rc::Rc<brimline_pprof::cli::Completion>,
+    ) -> io::Result<Option<String>> {
         Ok(if self.input.is_empty() { None } else { Some(self.input.remove(0).to_owned()) })
     }
 

@@ -12,7 +12,9 @@ pub mod native;
 pub mod recording;
 pub mod series_columns;
 pub mod series_csv;
+pub mod series_file;
 pub mod series_json;
+mod series_mprof;
 pub mod series_prometheus;
 pub mod speedscope;
 

@@ -13,12 +13,12 @@ use std::collections::HashMap;
 use std::mem::offset_of;
 
 use brimline_recording::layout::{
-    COUNT_UNIT, DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MALLOC_LEAF, MMAP_LEAF, MODE_MALLOC,
+    COUNT_UNIT, DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MAGIC, MALLOC_LEAF, MMAP_LEAF, MODE_MALLOC,
     MODE_SAMPLED, NATIVE_CODE, NATIVE_CUT_CODE, NATIVE_MASK, Node, OTHER_CODE, Record, STATE_FINAL, STATE_RECORDING,
     STATE_STOPPED, THREAD_CODE, Table, VARIANCE,
 };
 
-use brimline_recording::Recording;
+use brimline_recording::{CodeView, Recording};
 
 pub use brimline_recording::OpenError;
 pub use brimline_recording::layout::SizeClass;
@@ -30,6 +30,13 @@ use crate::{FunctionId, LabelSetId, Precision, Profile, ProfileBuilder, StackId,
 
 /// Name of the frame that stands for allocations which no longer fitted the tracker's tables.
 pub const OTHER: &str = "<other>";
+/// Name for what threads that shared a row did outside the functions they were started with.
+const SEVERAL_THREADS: &str = "several threads";
+
+/// Whether bytes start as a recording does.
+pub fn is_recording(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC)
+}
 
 /// The recordings of one run, one after the other merged into a profile.
 #[derive(Debug)]
@@ -162,12 +169,6 @@ impl Recordings {
                 first.mode.name()
             ));
             return Ok(());
-        }
-        if process.asked_for_stacks {
-            self.warnings.push(format!(
-                "process {} ran Python {}, whose frames this brimline cannot read: stacks came from the public API; exact, but slower",
-                process.pid, process.python
-            ));
         }
         self.warnings.extend(recording.warnings().iter().map(ToString::to_string));
         let lost = recording.header_u64(offset_of!(Header, overflow_count));
@@ -307,7 +308,10 @@ struct Resolver<'r, 'b> {
     builder: &'b mut ProfileBuilder,
     codes: Vec<Option<(FunctionId, LineTable)>>,
     format: LineFormat,
+    /// Names by row of a thread, and behind them those of threads that share a row.
     threads: Vec<String>,
+    /// Index of the name for threads that are not known.
+    unknown: u32,
     /// Label sets by thread row and kind, made when first met.
     labels: Vec<[Option<LabelSetId>; KINDS.len()]>,
 }
@@ -325,46 +329,63 @@ fn kind_of(code: u32) -> Option<usize> {
     }
 }
 
-/// By row of a thread that `threading` started: the function it ran.
+/// The function that a thread of `threading` runs, if `node` is its frame.
+fn thread_target(recording: &Recording<'_>, node: &Node) -> Option<String> {
+    let caller = recording.code(recording.node(node.parent)?.code)?;
+    let called = recording.code(node.code)?;
+    let is_method = |code: &CodeView<'_>, method: &[u8]| {
+        // Before 3.11 code objects know no qualified name.
+        let name = code.name.strip_prefix(b"Thread.").unwrap_or(code.name);
+        name == method && code.file.ends_with(b"threading.py")
+    };
+    let is_target =
+        is_method(&caller, b"run") || (is_method(&caller, b"_bootstrap_inner") && !is_method(&called, b"run"));
+    let is_own = called.file.ends_with(b"threading.py");
+    (is_target && !is_own).then(|| text(called.name))
+}
+
+/// By row of a thread: the function it ran.
 fn thread_targets(recording: &Recording<'_>) -> HashMap<u32, String> {
-    let name_of = |node: &Node| recording.code(node.code).map(|code| code.name);
     let mut targets = HashMap::new();
     for index in 0..recording.rows(Table::Nodes) as u32 {
         let Some(node) = recording.node(index) else { continue };
-        let Some(caller) = recording.node(node.parent) else { continue };
-        if name_of(&caller) != Some(b"Thread.run") {
-            continue;
-        }
-        let Some(name) = name_of(&node) else { continue };
-        let mut root = caller;
+        let Some(name) = thread_target(recording, &node) else { continue };
+        let mut root = node;
         while root.code != THREAD_CODE
             && let Some(parent) = recording.node(root.parent)
         {
             root = parent;
         }
-        targets.entry(root.instruction).or_insert_with(|| text(name));
+        targets.entry(root.instruction).or_insert(name);
     }
     targets
+}
+
+/// Threads without a name of their own go by what they ran, as `threading` names them by default.
+fn name_of_target(target: &str) -> String {
+    format!("Thread-N ({target})")
 }
 
 impl<'r, 'b> Resolver<'r, 'b> {
     fn new(recording: &'r Recording<'r>, native: &'r NativeFrames, builder: &'b mut ProfileBuilder) -> Self {
         let targets = thread_targets(recording);
         let thread_name = |row| match recording.thread(row) {
+            Some(thread) if thread.uses > 1 => SEVERAL_THREADS.to_owned(),
             Some(thread) if !thread.name.is_empty() => text(thread.name),
-            // Threads that lived shorter than it takes to ask for their names: as `threading` names them by default.
-            Some(_) if targets.contains_key(&row) => format!("Thread-N ({})", targets[&row]),
+            // Threads that lived shorter than it takes to ask for their names.
+            Some(_) if targets.contains_key(&row) => name_of_target(&targets[&row]),
             Some(thread) => format!("thread {}", thread.tid),
             None => "unknown thread".to_owned(),
         };
-        // The last entry serves nodes whose thread is not known.
+        // The entry behind them serves nodes whose thread is not known.
         let mut threads: Vec<_> = (0..recording.rows(Table::Threads) as u32).map(thread_name).collect();
+        let unknown = threads.len() as u32;
         threads.push("unknown thread".to_owned());
         let codes = vec![None; recording.rows(Table::Codes)];
         let labels = vec![[None; KINDS.len()]; threads.len()];
         let version = recording.header_u32(offset_of!(Header, python_version));
         let format = LineFormat::of(version >> 16 & 0xff);
-        Self { recording, native, builder, codes, format, threads, labels }
+        Self { recording, native, builder, codes, format, threads, unknown, labels }
     }
 
     fn places(mut self) -> Vec<Option<Place>> {
@@ -379,7 +400,7 @@ impl<'r, 'b> Resolver<'r, 'b> {
 
     /// Parents come before children, so the parent's place is known.
     fn place(&mut self, node: Node, places: &[Option<Place>]) -> Place {
-        let unknown = self.threads.len() as u32 - 1;
+        let unknown = self.unknown;
         if node.code == THREAD_CODE {
             let thread = node.instruction.min(unknown);
             return Place { stack: StackId::ROOT, thread, labels: self.label_set(thread, 0) };
@@ -396,9 +417,26 @@ impl<'r, 'b> Resolver<'r, 'b> {
             let stack = frames.fold(parent, |stack, &frame| self.builder.stack(stack, frame));
             return Place { stack, thread, labels: self.label_set(thread, 0) };
         }
+        let thread = self.thread_below(thread, &node);
         let (function, line) = self.function(node);
         let frame = self.builder.frame(function, line);
         Place { stack: self.builder.stack(parent, frame), thread, labels: self.label_set(thread, 0) }
+    }
+
+    /// In a row that several threads have used, each goes by what it ran.
+    fn thread_below(&mut self, thread: u32, node: &Node) -> u32 {
+        let is_shared = thread < self.unknown && self.threads[thread as usize] == SEVERAL_THREADS;
+        let Some(target) = is_shared.then(|| thread_target(self.recording, node)).flatten() else { return thread };
+        let name = name_of_target(&target);
+        let known = self.threads[self.unknown as usize..].iter().position(|other| *other == name);
+        known.map_or_else(
+            || {
+                self.threads.push(name);
+                self.labels.push([None; KINDS.len()]);
+                self.threads.len() as u32 - 1
+            },
+            |at| self.unknown + at as u32,
+        )
     }
 
     fn label_set(&mut self, thread: u32, kind: usize) -> LabelSetId {

@@ -1,10 +1,13 @@
-//! Measurements as comma-, semicolon- or tab-separated text, with or without a header line.
+//! Measurements as text separated by commas, semicolons, tabs or blanks, with or without a header line.
 //!
-//! Quoted cells are understood (RFC 4180, without line breaks inside quotes); lines that begin with `#` are skipped.
+//! Amounts with a unit (`12.5 MiB`, `300kB`) become bytes. Quoted cells are understood (RFC 4180, without line breaks inside quotes); lines that begin with `#` are skipped.
 //! Without a header one column is the values, two are time and value, more are `column_1`, `column_2`, ….
 
-use super::series_columns::{Columns, DecodedSeries, SeriesDecodeError, SeriesOptions, series_of_columns};
+use super::series_columns::{
+    Columns, DecodedSeries, SeriesDecodeError, SeriesOptions, series_of_columns, unit_by_name,
+};
 use super::series_json::seconds_of_text;
+use crate::series::Unit;
 
 /// Reads a table of measurements.
 ///
@@ -19,7 +22,11 @@ pub fn decode(bytes: &[u8], options: &SeriesOptions) -> Result<DecodedSeries, Se
         !line.is_empty() && !line.starts_with('#')
     });
     let first = lines.next().ok_or_else(|| malformed("expected lines of values, found an empty file".into()))?;
-    let separator = [',', ';', '\t'].into_iter().max_by_key(|&mark| first.matches(mark).count()).unwrap_or(',');
+    let separator = [' ', '\t', ';', ',']
+        .into_iter()
+        .max_by_key(|&mark| if mark == ' ' { 0 } else { first.matches(mark).count() * 2 })
+        .filter(|&mark| first.contains(mark))
+        .unwrap_or(' ');
     let head = cells_of(first, separator);
     let headless = head.iter().all(|cell| cell.is_empty() || number_of(cell).is_finite());
     let mut columns = Columns::default();
@@ -52,6 +59,9 @@ pub fn decode(bytes: &[u8], options: &SeriesOptions) -> Result<DecodedSeries, Se
 }
 
 fn cells_of(line: &str, separator: char) -> Vec<String> {
+    if separator == ' ' {
+        return line.split_whitespace().map(str::to_owned).collect();
+    }
     let mut cells = vec![String::new()];
     let mut quoted = false;
     for letter in line.chars() {
@@ -69,7 +79,12 @@ fn cells_of(line: &str, separator: char) -> Vec<String> {
 }
 
 fn number_of(cell: &str) -> f64 {
-    cell.parse().ok().or_else(|| seconds_of_text(cell)).unwrap_or(f64::NAN)
+    let amount = || {
+        let (number, unit) = cell.split_at(cell.find(|letter: char| letter.is_ascii_alphabetic())?);
+        let (scale, Unit::Bytes) = unit_by_name(unit)? else { return None };
+        Some(number.trim().parse::<f64>().ok()? * scale)
+    };
+    cell.parse().ok().or_else(|| seconds_of_text(cell)).or_else(amount).unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]
@@ -95,6 +110,13 @@ mod tests {
         assert_eq!((points[0].seconds, points[0].value, points.len()), (0.5, 100.0, 4));
         assert!(points[1].value.is_nan() && points[3].value.is_nan());
         assert_eq!(read.warnings.len(), 1);
+    }
+
+    #[test]
+    fn blanks_separate_and_units_count() {
+        let read = read("time rss\n0 1.5MiB\n1   300kB\n");
+        assert_eq!(read.series[0].points[0].value, 1.5 * 1_048_576.0);
+        assert_eq!(read.series[0].points[1].value, 300.0 * 1024.0);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::series_columns::{Columns, DecodedSeries, SeriesDecodeError, SeriesOptions, series_of_columns};
-use crate::series::{Point, Series, Signal, Unit};
+use crate::series::{Point, Series, Signal, TimeBase, Unit};
 
 /// Reads measurements in any of the shapes above.
 ///
@@ -95,14 +95,26 @@ fn own_series(value: &Value) -> Option<Series> {
         Some(_) => Unit::Unknown,
     };
     let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let numbered = text("time") == "point_number";
+    let counter = |key: &str, at: usize| value.get(key)?.get(at)?.as_f64();
     Some(Series {
         metric: text("metric"),
         subject: text("subject"),
         unit,
+        time: if numbered { TimeBase::PointNumber } else { TimeBase::Clock },
         signal: value.get("signal").and_then(Value::as_str).and_then(Signal::by_name),
         points: points
             .iter()
-            .filter_map(|pair| Some(Point::new(number_of(pair.get(0)?), number_of(pair.get(1)?))))
+            .enumerate()
+            .filter_map(|(at, pair)| {
+                let seconds = number_of(pair.get(0)?);
+                Some(Point {
+                    seconds,
+                    value: number_of(pair.get(1)?),
+                    iteration: counter("iterations", at).or(numbered.then_some(seconds)),
+                    requests: counter("requests", at),
+                })
+            })
             .collect(),
         ..Series::default()
     })

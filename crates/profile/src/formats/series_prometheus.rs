@@ -84,7 +84,7 @@ pub fn decode(bytes: &[u8], options: &SeriesOptions) -> Result<DecodedSeries, Se
 }
 
 /// `name{labels} value [milliseconds]`.
-fn sample_of(line: &str) -> Option<(&str, &str, f64, Option<f64>)> {
+pub(crate) fn sample_of(line: &str) -> Option<(&str, &str, f64, Option<f64>)> {
     let name_end = line.find(['{', ' ', '\t'])?;
     let (name, rest) = line.split_at(name_end);
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':')) {

@@ -69,22 +69,22 @@ const NAME_MASK: u32 = (1 << NAME_BITS) - 1;
 /// Objects × references. Nodes are numbered in file order, the root is node 0, a node's edges lie together in file order.
 #[derive(Clone, Debug, Default)]
 pub struct HeapGraph {
-    kinds: Vec<u8>,
-    names: Vec<u32>,
-    ids: IntColumn,
-    self_sizes: IntColumn,
-    traces_of_nodes: Vec<u32>,
-    detachedness: Option<Vec<u8>>,
-    first_edges: Vec<u32>,
-    edge_names: Vec<u32>,
-    edge_targets: Vec<u32>,
-    long_edge_names: HashMap<u32, u32>,
-    kind_names: Vec<Box<str>>,
-    kind_table: Vec<NodeKind>,
-    strings: StringPool,
-    locations: Vec<Location>,
-    traces: Traces,
-    extra_native_bytes: u64,
+    pub(super) kinds: Vec<u8>,
+    pub(super) names: Vec<u32>,
+    pub(super) ids: IntColumn,
+    pub(super) self_sizes: IntColumn,
+    pub(super) traces_of_nodes: Vec<u32>,
+    pub(super) detachedness: Option<Vec<u8>>,
+    pub(super) first_edges: Vec<u32>,
+    pub(super) edge_names: Vec<u32>,
+    pub(super) edge_targets: Vec<u32>,
+    pub(super) long_edge_names: HashMap<u32, u32>,
+    pub(super) kind_names: Vec<Box<str>>,
+    pub(super) kind_table: Vec<NodeKind>,
+    pub(super) strings: StringPool,
+    pub(super) locations: Vec<Location>,
+    pub(super) traces: Traces,
+    pub(super) extra_native_bytes: u64,
 }
 
 impl HeapGraph {
@@ -177,6 +177,12 @@ impl HeapGraph {
     /// Target of the edge at position `index`, without the rest of it.
     pub fn edge_target(&self, index: usize) -> NodeId {
         NodeId(self.edge_targets[index])
+    }
+
+    /// The node that the edge at `id` leaves.
+    pub fn edge_source(&self, id: EdgeId) -> NodeId {
+        let after = self.first_edges.partition_point(|&first| first <= id.0);
+        NodeId(after.saturating_sub(1) as u32)
     }
 
     /// The name of `edge`: its text, or its number in digits.

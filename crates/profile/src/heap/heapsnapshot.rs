@@ -13,6 +13,9 @@ use super::{EdgeKind, StringPool, TraceFunction, TraceNode, Traces};
 use serde_json::Value;
 use std::io::{BufRead, Read};
 
+/// A larger object is a damaged number; with this limit sums stay within 64 bits.
+const LARGEST_OBJECT: u64 = 1 << 40;
+
 /// Why bytes are no heap snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
@@ -254,7 +257,7 @@ impl State {
         self.builder = HeapGraphBuilder::new(node_kinds, layout.node_fields.contains(&NodeField::Detachedness));
         // Untouched room costs nothing; a header that lies costs no more than this.
         self.builder.reserve(layout.node_count.min(1 << 26) as usize, layout.edge_count.min(1 << 28) as usize);
-        self.builder.set_extra_native_bytes(header["extra_native_bytes"].as_u64().unwrap_or(0));
+        self.builder.set_extra_native_bytes(header["extra_native_bytes"].as_u64().unwrap_or(0).min(LARGEST_OBJECT));
         self.layout = Some(layout);
         Ok(())
     }
@@ -379,7 +382,7 @@ fn node_sink<'a>(layout: &'a Layout, builder: &'a mut HeapGraphBuilder) -> impl 
             NodeField::Kind => row.kind = u8::try_from(value).unwrap_or(u8::MAX),
             NodeField::Name => row.name = narrow(value),
             NodeField::Id => row.id = value,
-            NodeField::SelfSize => row.self_size = value,
+            NodeField::SelfSize => row.self_size = value.min(LARGEST_OBJECT),
             NodeField::EdgeCount => row.edge_count = narrow(value),
             NodeField::Trace => row.trace = narrow(value),
             NodeField::Detachedness => row.detachedness = value.min(3) as u8,
@@ -397,6 +400,8 @@ fn node_sink<'a>(layout: &'a Layout, builder: &'a mut HeapGraphBuilder) -> impl 
 fn edge_sink<'a>(layout: &'a Layout, builder: &'a mut HeapGraphBuilder) -> impl FnMut(u64) -> bool + 'a {
     let fields = &layout.edge_fields[..];
     let width = layout.node_fields.len() as u64;
+    // Division by multiplication, exact for positions below 2^40 and the few fields that a node has.
+    let reciprocal = u128::from(u64::MAX / width + 1);
     let (mut kind, mut name, mut to, mut at) = (EdgeKind::Other, 0, 0, 0);
     move |value| {
         match fields[at] {
@@ -404,7 +409,11 @@ fn edge_sink<'a>(layout: &'a Layout, builder: &'a mut HeapGraphBuilder) -> impl 
                 kind = layout.edge_kinds.get(value as usize).copied().unwrap_or(EdgeKind::Other);
             }
             EdgeField::Name => name = narrow(value),
-            EdgeField::To => to = if value % width == 0 { narrow(value / width) } else { u32::MAX },
+            EdgeField::To => {
+                let node =
+                    if value < 1 << 40 { ((u128::from(value) * reciprocal) >> 64) as u64 } else { value / width };
+                to = if node * width == value { narrow(node) } else { u32::MAX };
+            }
             EdgeField::Unknown => {}
         }
         at += 1;

@@ -6,15 +6,18 @@
 
 mod column;
 mod graph;
+mod graph_columns;
 pub mod heapsnapshot;
 mod kind;
 pub mod redact;
 mod scanner;
+mod stored;
 mod strings;
 mod trace;
 
 pub use column::IntColumn;
 pub use graph::{Edge, EdgeId, HeapGraph, HeapGraphBuilder, Location, NodeId, NodeRow};
 pub use kind::{EdgeKind, NodeKind};
+pub use stored::{Checksum, ColumnReader, ColumnWriter, StoredError};
 pub use strings::StringPool;
 pub use trace::{TraceFunction, TraceNode, Traces};

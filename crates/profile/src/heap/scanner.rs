@@ -109,6 +109,9 @@ impl<'a> Scanner<'a> {
             return Ok(());
         }
         loop {
+            if !self.integers_in_window(&mut sink) {
+                return Err(self.too_many());
+            }
             let mut value = self.peek()?.wrapping_sub(b'0');
             if value > 9 {
                 return Err(self.unexpected("an unsigned integer", Some(value.wrapping_add(b'0'))));
@@ -137,12 +140,39 @@ impl<'a> Scanner<'a> {
             }
             self.position += 1;
             if !sink(number) {
-                return Err(Stop::Limit { what: "more than 4,294,967,295 edges or strings", offset: self.offset() });
+                return Err(self.too_many());
             }
             if next == b']' {
                 return Ok(());
             }
         }
+    }
+
+    fn too_many(&self) -> Stop {
+        Stop::Limit { what: "more than 4,294,967,295 edges or strings", offset: self.offset() }
+    }
+
+    /// Takes integers of up to seven digits that lie in the window with the comma behind them, eight bytes at a time;
+    /// stops before anything else, which the caller reads byte by byte. `false` when `sink` said so.
+    fn integers_in_window(&mut self, sink: &mut impl FnMut(u64) -> bool) -> bool {
+        let window = &self.buffer[self.position..self.end];
+        let mut at = 0;
+        while let Some(&bytes) = window.get(at..).and_then(<[u8]>::first_chunk::<10>) {
+            let (number, digits) =
+                leading_integer(u64::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default()));
+            // V8 puts a row on a line, with its comma on the next one.
+            let line_end = usize::from(bytes.get(digits) == Some(&b'\n'));
+            if digits == 0 || digits == 8 || bytes.get(digits + line_end) != Some(&b',') {
+                break;
+            }
+            at += digits + line_end + 1;
+            if !sink(number) {
+                self.position += at;
+                return false;
+            }
+        }
+        self.position += at;
+        true
     }
 
     /// Reads an integer.
@@ -290,6 +320,22 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// The decimal number that the bytes of `word` (first byte lowest) begin with, and its number of digits, 0 to 8. Digits
+/// are told and joined all at once, after Daniel Lemire, "Quickly parsing eight digits" (2018).
+fn leading_integer(word: u64) -> (u64, usize) {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let values = word ^ (EACH * u64::from(b'0'));
+    let others = (((values & (EACH * 0x7F)) + EACH * 0x76) | values) & (EACH * 0x80);
+    let digits = others.trailing_zeros() as usize / 8;
+    if digits == 0 {
+        return (0, 0);
+    }
+    let padded = values << (64 - digits * 8);
+    let pairs = (padded.wrapping_mul(10 << 8 | 1) >> 8) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_FFFF_0000_FFFF;
+    (fours.wrapping_mul(10_000 << 32 | 1) >> 32, digits)
+}
+
 fn push_char(raw: &mut Vec<u8>, code: u32) {
     let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
     raw.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
@@ -319,6 +365,28 @@ mod tests {
             })
             .unwrap();
         assert_eq!(values, [12, 0, 345]);
+    }
+
+    #[test]
+    fn reads_integers_of_any_length() {
+        let values: Vec<u64> = (0..18).map(|digits| 1_234_567_890_123_456_789 / 10_u64.pow(18 - digits)).collect();
+        let text = values.iter().map(u64::to_string).collect::<Vec<_>>();
+        for separator in [",", "\n,", ",\n", " , "] {
+            let source = format!("[{}]", text.join(separator));
+            let mut found = Vec::new();
+            Scanner::new(&mut source.as_bytes())
+                .integers(|value| {
+                    found.push(value);
+                    true
+                })
+                .unwrap();
+            assert_eq!(found, values, "{separator:?}");
+        }
+        for (word, wanted) in
+            [(b"12,34567", (12, 2)), (b"99999999", (99_999_999, 8)), (b"/1111111", (0, 0)), (b"7\xB9111111", (7, 1))]
+        {
+            assert_eq!(leading_integer(u64::from_le_bytes(*word)), wanted);
+        }
     }
 
     #[test]

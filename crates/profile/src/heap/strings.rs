@@ -4,8 +4,8 @@
 /// may hold and UTF-8 may not, are replaced by U+FFFD.
 #[derive(Clone, Debug, Default)]
 pub struct StringPool {
-    text: String,
-    ends: Vec<u32>,
+    pub(super) text: String,
+    pub(super) ends: Vec<u32>,
 }
 
 impl StringPool {

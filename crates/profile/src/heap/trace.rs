@@ -42,8 +42,14 @@ pub struct Traces {
 impl Traces {
     /// Functions from the allocating one outwards for the tree node called `id`.
     pub fn stack(&self, id: u32) -> Vec<TraceFunction> {
+        let index = self.nodes.iter().position(|node| node.id == id);
+        index.map_or_else(Vec::new, |index| self.stack_at(index as u32))
+    }
+
+    /// Functions from the allocating one outwards for the tree node at position `index`.
+    pub fn stack_at(&self, index: u32) -> Vec<TraceFunction> {
         let mut stack = Vec::new();
-        let mut next = self.nodes.iter().position(|node| node.id == id).map(|index| index as u32);
+        let mut next = Some(index);
         while let Some(node) = next.and_then(|index| self.nodes.get(index as usize)) {
             if let Some(&function) = self.functions.get(node.function as usize) {
                 stack.push(function);

@@ -1,6 +1,6 @@
 (function () {
   "use strict";
-  var root = document.documentElement;
+  var root = document.querySelector("svg");
   var frames = Array.prototype.slice.call(root.querySelectorAll("g.f"));
   var note = root.querySelector("#note");
   var full = Number(root.getAttribute("data-width"));

@@ -1,0 +1,261 @@
+//! One pass over the nodes that knows how each shape of a leak looks in the graph.
+
+use super::{Holder, Shape, Thresholds};
+use crate::heap::path::{self, Detail};
+use crate::heap::source::{Place, Scripts};
+use crate::heap::{Heap, SYSTEM_DISTANCE};
+use brimline_profile::heap::{EdgeKind, HeapGraph, NodeId, NodeKind};
+use std::collections::HashMap;
+
+/// Lists longer than this are cycles in a damaged file.
+const LONGEST_LIST: usize = 1 << 20;
+
+/// Steps from the roots that tell where a buffer is held.
+const LONGEST_WAY: usize = 64;
+
+pub(super) fn find(heap: &Heap, scripts: &Scripts, least: Thresholds) -> Vec<Holder> {
+    let mut finder = Finder { heap, graph: heap.graph(), scripts, groups: HashMap::new(), found: Vec::new() };
+    for node in heap.graph().nodes() {
+        finder.visit(node, least);
+    }
+    let Finder { groups, mut found, .. } = finder;
+    found.extend(groups.into_values());
+    found
+}
+
+struct Finder<'a> {
+    heap: &'a Heap,
+    graph: &'a HeapGraph,
+    scripts: &'a Scripts,
+    groups: HashMap<(Shape, String, Option<Place>), Holder>,
+    found: Vec<Holder>,
+}
+
+impl Finder<'_> {
+    fn visit(&mut self, node: NodeId, least: Thresholds) {
+        let graph = self.graph;
+        match (graph.kind(node), graph.name(node)) {
+            (_, "system / Context") => self.context(node, least),
+            (NodeKind::Object, name) if name.starts_with("system / ") || is_global(name) => {}
+            (NodeKind::Object, "Map" | "WeakMap") => self.table(node, Shape::MapGrowth, least),
+            (NodeKind::Object, "Set" | "WeakSet") => self.table(node, Shape::SetGrowth, least),
+            (NodeKind::Object, "Timeout" | "Immediate") => self.timer(node),
+            (NodeKind::Object, "Promise") => self.promise(node),
+            (NodeKind::Object, "Module") => self.module(node, "filename"),
+            (NodeKind::Object, "ModuleWrap") => self.module(node, "url"),
+            (NodeKind::Object, name) => {
+                let is_array = name == "Array";
+                self.emitter(node, least);
+                self.event_target(node, least);
+                let kind = if is_array { EdgeKind::Element } else { EdgeKind::Property };
+                let shape = if is_array { Shape::ArrayGrowth } else { Shape::ObjectGrowth };
+                let count = graph.edge_range(node).filter(|&index| graph.edge_kind(index) == kind).count() as u64;
+                if count >= least.count && self.heap.distance(node) < SYSTEM_DISTANCE {
+                    self.push(shape, node, name.to_owned(), count);
+                }
+            }
+            (NodeKind::Native, "system / JSArrayBufferData") => {
+                let bytes = self.heap.self_size(node);
+                let way = path::shortest_path(self.heap, node);
+                // Buffers in a list are all on one way, which is long to tell for each.
+                let near = &way[..way.len().min(LONGEST_WAY)];
+                let label = path::describe(self.heap, self.scripts, near, Detail::Shape);
+                self.group(Shape::OffHeapBuffers, node, label, None, bytes);
+            }
+            // Node's own native objects carry that mark too, without a document to leave.
+            (NodeKind::Native, name) if self.heap.detachedness(node) == 2 && !name.starts_with("Node /") => {
+                let class = self.heap.class_name(self.heap.class(node)).to_owned();
+                self.group(Shape::DetachedDocument, node, class, None, self.heap.self_size(node));
+            }
+            _ => {}
+        }
+    }
+
+    fn push(&mut self, shape: Shape, owner: NodeId, label: String, count: u64) {
+        let (bytes, place) = (self.heap.retained_size(owner), self.scripts.place(self.heap, owner));
+        self.found.push(Holder { bytes, place, ..holder(shape, owner, label, count) });
+    }
+
+    fn group(&mut self, shape: Shape, owner: NodeId, label: String, function: Option<NodeId>, bytes: u64) {
+        let place = function.and_then(|function| self.scripts.place(self.heap, function));
+        let name = function.map(|function| self.function_name(function));
+        let group = self.groups.entry((shape, label.clone(), place.clone())).or_insert_with(|| Holder {
+            function: name,
+            place,
+            ..holder(shape, owner, label, 0)
+        });
+        if self.heap.retained_size(owner) > self.heap.retained_size(group.owner) {
+            group.owner = owner;
+        }
+        group.count += 1;
+        group.function_count += u64::from(group.function.is_some());
+        group.bytes += bytes;
+    }
+
+    fn function_name(&self, function: NodeId) -> String {
+        let name = self.graph.name(function);
+        if name.is_empty() { "(anonymous)".to_owned() } else { name.to_owned() }
+    }
+
+    /// Entries of a hash table: V8 writes about two edges for an entry of a map, one for one of a set.
+    fn table(&mut self, node: NodeId, shape: Shape, least: Thresholds) {
+        let Some(table) = self.graph.find_edge(node, EdgeKind::Internal, "table") else { return };
+        // Deleted entries refer to the hole; one edge is the table's own map.
+        let edges = self.graph.edges(table.to).filter(|edge| self.graph.name(edge.to) != "system / Hole").count();
+        let edges = edges.saturating_sub(1) as u64;
+        let count = if shape == Shape::MapGrowth { edges / 2 } else { edges };
+        if count >= least.count && self.heap.distance(node) < SYSTEM_DISTANCE {
+            self.push(shape, node, self.graph.name(node).to_owned(), count);
+        }
+    }
+
+    fn emitter(&mut self, node: NodeId, least: Thresholds) {
+        let Some(events) = self.graph.find_edge(node, EdgeKind::Property, "_events") else { return };
+        for event in self.graph.edges(events.to) {
+            if event.kind != EdgeKind::Property || self.graph.name(event.to) != "Array" {
+                continue;
+            }
+            let listeners: Vec<NodeId> = self
+                .graph
+                .edges(event.to)
+                .filter(|edge| edge.kind == EdgeKind::Element && self.graph.kind(edge.to) == NodeKind::Closure)
+                .map(|edge| edge.to)
+                .collect();
+            if (listeners.len() as u64) < least.count {
+                continue;
+            }
+            let label = format!("{} '{}'", self.graph.name(node), self.graph.edge_name(&event));
+            self.listeners(node, label, &listeners, self.heap.retained_size(event.to));
+        }
+    }
+
+    /// Listeners of one event, with the function that most of them are.
+    fn listeners(&mut self, owner: NodeId, label: String, listeners: &[NodeId], bytes: u64) {
+        let mut functions: HashMap<(String, Option<Place>), u64> = HashMap::new();
+        for &listener in listeners {
+            let place = self.scripts.place(self.heap, listener);
+            *functions.entry((self.function_name(listener), place)).or_default() += 1;
+        }
+        let top = functions.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
+        let (function, place, function_count) =
+            top.map_or((None, None, 0), |((name, place), count)| (Some(name), place, count));
+        let count = listeners.len() as u64;
+        let base = holder(Shape::ListenerAccumulation, owner, label, count);
+        self.found.push(Holder { bytes, function, function_count, place, ..base });
+    }
+
+    /// Node's `EventTarget` (`AbortSignal`, `MessagePort`, …): a map from event to a list of listeners.
+    fn event_target(&mut self, node: NodeId, least: Thresholds) {
+        let Some(events) = self.graph.find_edge(node, EdgeKind::Property, "<symbol kEvents>") else { return };
+        let Some(table) = self.graph.find_edge(events.to, EdgeKind::Internal, "table") else { return };
+        let mut event = String::new();
+        for entry in self.graph.edges(table.to) {
+            if matches!(self.graph.kind(entry.to), NodeKind::String) {
+                self.graph.name(entry.to).clone_into(&mut event);
+            }
+            let (mut listeners, mut bytes, mut at) = (Vec::new(), 0, Some(entry.to));
+            for _ in 0..LONGEST_LIST {
+                at = at.and_then(|at| self.graph.find_edge(at, EdgeKind::Property, "next")).map(|edge| edge.to);
+                let Some(listener) = at else { break };
+                let callback = ["callback", "listener"]
+                    .into_iter()
+                    .filter_map(|name| self.graph.find_edge(listener, EdgeKind::Property, name))
+                    .find(|edge| self.graph.kind(edge.to) == NodeKind::Closure);
+                let Some(callback) = callback else { continue };
+                listeners.push(callback.to);
+                bytes += self.heap.self_size(listener) + self.heap.retained_size(callback.to);
+            }
+            if listeners.len() as u64 >= least.count {
+                self.listeners(node, format!("{} '{event}'", self.graph.name(node)), &listeners, bytes);
+            }
+        }
+    }
+
+    /// Copies of one module count together, whatever query its address carries.
+    fn module(&mut self, node: NodeId, property: &str) {
+        let Some(name) = self.graph.find_edge(node, EdgeKind::Property, property) else { return };
+        if self.graph.kind(name.to) != NodeKind::String {
+            return;
+        }
+        let path = self.graph.name(name.to);
+        let path = path.split(['?', '#']).next().unwrap_or(path).to_owned();
+        let (bytes, place) = (self.heap.retained_size(node), Place { script: path.clone(), line: 1, column: 1 });
+        let group = self
+            .groups
+            .entry((Shape::ModuleCache, path.clone(), None))
+            .or_insert_with(|| Holder { place: Some(place), ..holder(Shape::ModuleCache, node, path, 0) });
+        if bytes > self.heap.retained_size(group.owner) {
+            group.owner = node;
+        }
+        group.count += 1;
+        group.bytes += bytes;
+    }
+
+    /// A timer holds its callback; the ring of timers it is in holds nothing that matters.
+    fn timer(&mut self, node: NodeId) {
+        let callback = ["_onTimeout", "_onImmediate"]
+            .into_iter()
+            .find_map(|name| self.graph.find_edge(node, EdgeKind::Property, name))
+            .filter(|edge| self.graph.kind(edge.to) == NodeKind::Closure);
+        if let Some(callback) = callback {
+            let bytes = self.heap.self_size(node) + self.heap.retained_size(callback.to);
+            let label = self.function_name(callback.to);
+            self.group(Shape::PendingTimers, node, label, Some(callback.to), bytes);
+        }
+    }
+
+    fn promise(&mut self, node: NodeId) {
+        let mut next = self.graph.find_edge(node, EdgeKind::Internal, "reactions_or_result").map(|edge| edge.to);
+        let mut bytes = self.heap.retained_size(node);
+        for _ in 0..LONGEST_LIST {
+            let Some(reaction) = next.filter(|&node| self.graph.name(node) == "system / PromiseReaction") else {
+                return;
+            };
+            // V8 names none of a reaction's references: its handlers are the functions among them.
+            let mut targets =
+                self.graph.edges(reaction).filter(|edge| edge.kind == EdgeKind::Hidden).map(|edge| edge.to);
+            let handler = targets.clone().find(|&node| self.graph.kind(node) == NodeKind::Closure);
+            let label = handler.map_or_else(|| "await".to_owned(), |handler| self.function_name(handler));
+            self.group(Shape::PendingPromises, node, label, handler, std::mem::take(&mut bytes));
+            next = targets.find(|&node| self.graph.name(node) == "system / PromiseReaction");
+        }
+    }
+
+    fn context(&mut self, node: NodeId, least: Thresholds) {
+        if self.heap.retained_size(node) < least.bytes {
+            return;
+        }
+        let variables = self.graph.edges(node).filter(|edge| edge.kind == EdgeKind::Context);
+        let top = variables
+            .filter(|edge| self.heap.dominator(edge.to) == node)
+            .max_by_key(|edge| self.heap.retained_size(edge.to));
+        let Some(top) = top.filter(|edge| self.heap.retained_size(edge.to) >= least.bytes) else { return };
+        let (label, bytes) = (self.graph.edge_name(&top).into_owned(), self.heap.retained_size(top.to));
+        let closure = self.scripts.closure_of_context(node);
+        let function = closure.map(|closure| self.function_name(closure));
+        let place = closure.and_then(|closure| self.scripts.place(self.heap, closure));
+        let function_count = u64::from(function.is_some());
+        let base = holder(Shape::ClosureVariable, node, label, 1);
+        self.found.push(Holder { bytes, function, function_count, place, ..base });
+    }
+}
+
+/// The program's global object has hundreds of properties from the start.
+fn is_global(name: &str) -> bool {
+    name == "global" || name.starts_with("global ") || name == "Window" || name.starts_with("Window ")
+}
+
+fn holder(shape: Shape, owner: NodeId, label: String, count: u64) -> Holder {
+    Holder {
+        shape,
+        owner,
+        label,
+        count,
+        bytes: 0,
+        function: None,
+        function_count: 0,
+        place: None,
+        path: String::new(),
+        is_runtime: false,
+    }
+}
