@@ -226,6 +226,8 @@ fn hazards(python: &Python) {
         "total",
         "--kind",
         "malloc",
+        "--kind",
+        "mmap",
         "--include",
         "keep",
         "--include",
