@@ -252,7 +252,7 @@ impl<N: Notes> Reader<'_, N> {
     #[inline]
     pub(super) fn caller(&mut self, registers: &Registers, rule: Rule) -> Option<Registers> {
         if rule.shape == Shape::Plain && rule.base == Base::Stack {
-            return self.to_caller(registers, rule, registers.stack.wrapping_add(rule.offset as usize));
+            return self.above(registers, rule, registers.stack.wrapping_add(rule.offset as usize));
         }
         self.caller_otherwise(registers, rule)
     }
@@ -269,19 +269,19 @@ impl<N: Notes> Reader<'_, N> {
         match rule.shape {
             Shape::Loaded => {
                 let cfa = self.word(place)?;
-                self.to_caller(registers, rule, cfa)
+                self.above(registers, rule, cfa)
             }
-            Shape::Signal => self.to_interrupted(registers, rule, place),
+            Shape::Signal => self.interrupted(registers, rule, place),
             Shape::FramePointer => {
                 self.trust = Trust::Guessed;
-                self.to_caller(registers, rule, place)
+                self.above(registers, rule, place)
             }
-            _ => self.to_caller(registers, rule, place),
+            _ => self.above(registers, rule, place),
         }
     }
 
     #[inline]
-    fn to_caller(&mut self, registers: &Registers, rule: Rule, cfa: usize) -> Option<Registers> {
+    fn above(&mut self, registers: &Registers, rule: Rule, cfa: usize) -> Option<Registers> {
         if cfa <= registers.stack {
             return None;
         }
@@ -302,7 +302,7 @@ impl<N: Notes> Reader<'_, N> {
     }
 
     /// A signal may have interrupted the thread on another stack than its handler runs on.
-    fn to_interrupted(&mut self, registers: &Registers, rule: Rule, place: usize) -> Option<Registers> {
+    fn interrupted(&mut self, registers: &Registers, rule: Rule, place: usize) -> Option<Registers> {
         let stack = self.word(place)?;
         let instruction = self.word(registers.stack.wrapping_add(rule.return_offset as usize))?;
         let frame = match rule.frame_pointer {
