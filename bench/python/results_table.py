@@ -26,6 +26,9 @@ def table(document):
                 row[7] = "{:.2f}".format(entry["report_wall_seconds"]["median"])
                 row[8] = "{:.0f}".format(entry["report_max_rss_kib"]["median"] / MIB)
             lines.append("| " + " | ".join(row) + " |")
+    for workload, tools in document["summary"].items():
+        if "cpu_ratio_to_exact" in tools.get("brimline-native", {}):
+            lines.append(f"\n{workload}: native frames cost × exact without them {cell(tools['brimline-native']['cpu_ratio_to_exact'])}.")
     for workload, result in document["workloads"].items():
         if "recording_bytes_running" in result:
             lines.append(f"\n{workload}: recording while running at most {result['recording_bytes_running'] / 1e6:.2f} MB.")

@@ -3,6 +3,9 @@
     python3.11 -m venv V && V/bin/pip install -r bench/python/requirements.txt
     V/bin/python bench/python/run.py --brimline target/release/brimline --out bench/python/results/NAME.json
 
+`--tools untracked brimline brimline-native memray-native` measures native frames: brimline's are exact mode with
+`--native-frames`, memray's see malloc alone.
+
 The interpreter that runs this file runs the workloads. Every round measures all tools on one workload, in an order that
 rotates; a ratio is taken within a round, so slow drifts of the machine cancel. Raw values are kept in the result file.
 """
@@ -33,8 +36,9 @@ BRIMLINE_OPTIONS = {
     "brimline": [],
     "brimline-malloc": ["--mode", "malloc"],
     "brimline-sampled": ["--mode", "sampled"],
+    "brimline-native": ["--native-frames"],
 }
-MEMRAY_OPTIONS = {"memray": ["--trace-python-allocators"], "memray-malloc": []}
+MEMRAY_OPTIONS = {"memray": ["--trace-python-allocators"], "memray-malloc": [], "memray-native": ["--native"]}
 ALL_TOOLS = ["untracked", *BRIMLINE_OPTIONS, *MEMRAY_OPTIONS, "scalene"]
 
 
@@ -164,6 +168,9 @@ def summarise(result):
             entry["cpu_ratio"] = median_interval(ratios).as_dict()
             entry["extra_rss_kib"] = median_interval(extra).as_dict()
             entry["output_bytes"] = median_interval([v["output_bytes"] for v in mine]).as_dict()
+        if tool == "brimline-native" and "brimline" in result["rounds"][0]:
+            ratios = [r[tool]["cpu_seconds"] / r["brimline"]["cpu_seconds"] for r in result["rounds"]]
+            entry["cpu_ratio_to_exact"] = median_interval(ratios).as_dict()
         if tool in result["reports"]:
             reports = result["reports"][tool]
             entry["report_wall_seconds"] = median_interval([v["wall_seconds"] for v in reports]).as_dict()

@@ -242,13 +242,14 @@ fn group_frames(profile: &Profile, query: Query<'_>, sums: &mut Sums) -> Vec<u32
             By::Line => ((function.file.0, row.line), Place::Line(frame)),
             By::Function => ((function.file.0, function.name.0), Place::Function(row.function)),
             By::Module => {
-                let file = profile.strings.get(function.file);
-                if let Some(&row) = rows.get(&(function.file.0, 0)) {
+                let key = (function.file.0, function.library.0);
+                if let Some(&row) = rows.get(&key) {
                     return row;
                 }
-                let module = query.places.module(file).unwrap_or_else(|| file.to_owned());
+                let module = query.places.module_of(profile, function);
+                let module = module.unwrap_or_else(|| profile.strings.get(function.file).to_owned());
                 let row = *modules.entry(module.clone()).or_insert_with(|| sums.open(Place::Module(module)));
-                rows.insert((function.file.0, 0), row);
+                rows.insert(key, row);
                 return row;
             }
             _ => ((function.file.0, 0), Place::File(function.file)),

@@ -126,14 +126,14 @@ impl Filter {
         });
         let named = |function: &brimline_profile::Function| {
             let (name, file) = (profile.strings.get(function.name), profile.strings.get(function.file));
-            let module = places.module(file);
+            let module = places.module_of(profile, *function);
             let any = |patterns: &[Pattern]| patterns.iter().any(|p| p.matches(name, file, module.as_deref()));
             (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
         };
         let narrows = !self.include.is_empty() || !self.exclude.is_empty();
         let owned = |function: &brimline_profile::Function| match self.ownership {
             Ownership::Anyone => true,
-            Ownership::Project => places.is_own(profile.strings.get(function.file)),
+            Ownership::Project => places.owns(profile, *function),
         };
         Selection {
             profile,

@@ -1,5 +1,7 @@
 //! Which project and module a file belongs to, from its path alone.
 
+use brimline_profile::{Function, Profile, StringId};
+
 /// The project that paths are told relative to.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
@@ -31,6 +33,34 @@ impl Places {
     /// Whether `file` is the project's own: inside it, and not in an installed package or the standard library.
     pub fn is_own(&self, file: &str) -> bool {
         self.path(file).is_some_and(|path| library_path(path).is_none())
+    }
+
+    /// Whether a function is the project's own: by its source file, which for machine code must be a path from the root
+    /// (compilers often name files relative to folders that nobody knows).
+    pub fn owns(&self, profile: &Profile, function: Function) -> bool {
+        let file = profile.strings.get(function.file);
+        (function.library == StringId::default() || file.starts_with('/')) && self.is_own(file)
+    }
+
+    /// The module of a function: of machine code its library, else that of its source file.
+    pub fn module_of(&self, profile: &Profile, function: Function) -> Option<String> {
+        match profile.strings.get(function.library) {
+            "" => self.module(profile.strings.get(function.file)),
+            library => Some(self.library(library)),
+        }
+    }
+
+    /// `numpy._core._multiarray_umath` for an extension module, `libc.so.6` for other libraries.
+    fn library(&self, path: &str) -> String {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        for ending in [".cpython-", ".abi3."] {
+            if let Some(at) = name.find(ending) {
+                let path = &path[..path.len() - name.len() + at];
+                let path = library_path(path).map(|path| path.strip_prefix("lib-dynload/").unwrap_or(path));
+                return path.or_else(|| self.path(&name[..at])).unwrap_or(&name[..at]).replace('/', ".");
+            }
+        }
+        name.to_owned()
     }
 
     /// Dotted module of a source file: `requests.models`, `json.decoder`, `app.views`; packages without `__init__`.
@@ -89,6 +119,23 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(places.module(file).as_deref(), module, "{file}");
+        }
+    }
+
+    #[test]
+    fn libraries_are_modules_where_python_loads_them_as_such() {
+        let places = Places::default();
+        for (path, module) in [
+            (
+                "/v/lib/python3.11/site-packages/numpy/_core/_umath.cpython-311-x86_64-linux-gnu.so",
+                "numpy._core._umath",
+            ),
+            ("/usr/lib/python3.11/lib-dynload/_json.cpython-311-x86_64-linux-gnu.so", "_json"),
+            ("/srv/app/fast.abi3.so", "fast"),
+            ("/lib/x86_64-linux-gnu/libc.so.6", "libc.so.6"),
+            ("/usr/bin/python3.11", "python3.11"),
+        ] {
+            assert_eq!(places.library(path), module);
         }
     }
 

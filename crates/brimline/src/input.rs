@@ -15,6 +15,7 @@ use crate::imported::kind_of;
 use crate::refusal::{Refusal, usage};
 use crate::source_text::SourceText;
 use crate::stores::{open, resolve};
+use crate::symbols::LocalFiles;
 
 /// No recording is larger; a compressed file that claims more is refused.
 const LARGEST_RECORDING: u64 = 4 << 30;
@@ -157,7 +158,7 @@ fn nothing_recorded(
 
 /// Reads all recordings; one that is damaged is left out with a warning as long as another can be read.
 fn read_all(files: &[RecordingFile]) -> anyhow::Result<(Input, Vec<String>)> {
-    let mut recordings = Recordings::default();
+    let mut recordings = Recordings::new(Box::new(LocalFiles::default()));
     let mut failures = Vec::new();
     for file in files {
         let read = file.read(LARGEST_RECORDING).map_err(anyhow::Error::from);
@@ -230,7 +231,7 @@ fn load_file(path: &Path, process: Option<u32>) -> anyhow::Result<(Input, Vec<St
     if !is_recording(&bytes) {
         return load_foreign(path, &bytes, process);
     }
-    let mut recordings = Recordings::default();
+    let mut recordings = Recordings::new(Box::new(LocalFiles::default()));
     add(&mut recordings, &bytes, path)?;
     let decoded = recordings.finish();
     let found = decoded.value.processes.first().map(|process| process.pid);

@@ -16,6 +16,7 @@ mod site;
 mod source_text;
 mod stores;
 mod summary;
+mod symbols;
 mod terminal;
 mod tracker_library;
 mod trend_input;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use brimline_analysis::aggregate::Place;
 use brimline_analysis::places::Places;
-use brimline_profile::{FrameId, Profile, StackId};
+use brimline_profile::{FrameId, Function, Profile, StackId, StringId};
 use serde_json::{Map, Value, json};
 
 /// A place in words. What does not apply or is not known is `None`.
@@ -39,7 +39,7 @@ impl Site {
             }
             Place::Function(function) => {
                 let function = profile.functions[function.0 as usize];
-                let site = Self::of_file(places, profile.strings.get(function.file));
+                let site = Self::of_function(profile, places, function);
                 let line = (function.start_line > 0).then_some(function.start_line);
                 Self { function: known(profile.strings.get(function.name)), line, ..site }
             }
@@ -53,8 +53,20 @@ impl Site {
     pub(crate) fn of_frame(profile: &Profile, places: &Places, frame: FrameId) -> Self {
         let function = profile.function_of(frame);
         let line = profile.frames[frame.0 as usize].line;
-        let site = Self::of_file(places, profile.strings.get(function.file));
+        let site = Self::of_function(profile, places, function);
         Self { line: (line > 0).then_some(line), function: known(profile.strings.get(function.name)), ..site }
+    }
+
+    fn of_function(profile: &Profile, places: &Places, function: Function) -> Self {
+        let file = profile.strings.get(function.file);
+        let own_or_python = function.library == StringId::default() || places.owns(profile, function);
+        let path = if own_or_python { places.path(file) } else { None };
+        Self {
+            file: known(file),
+            path: path.map(str::to_owned),
+            module: places.module_of(profile, function),
+            ..Self::default()
+        }
     }
 
     fn of_file(places: &Places, file: &str) -> Self {

@@ -21,6 +21,7 @@ use crate::refusal::usage;
 use crate::site::Site;
 use crate::source_text::SourceText;
 use crate::stores::{open, resolve};
+use crate::symbols::LocalFiles;
 use crate::view::{FilterArgs, RowKind};
 
 /// A file of numbers larger than this is something else.
@@ -335,10 +336,11 @@ fn add_snapshots(
     let mut rows: HashMap<String, Vec<(usize, f64)>> = HashMap::new();
     let mut times = Vec::new();
     let mut collected = true;
+    let symbols = LocalFiles::default();
     let wanted = args.value.as_deref().is_none_or(|metric| [LIVE, SITE].contains(&metric));
     for snapshot in record.snapshots.iter().filter(|_| wanted) {
         let seconds = snapshot.at.seconds_since(record.start);
-        let mut recordings = Recordings::default();
+        let mut recordings = Recordings::new(Box::new(symbols.clone()));
         let mut read = 0;
         for file in artifacts::snapshot(folder, &snapshot.name)? {
             if args.select.process.is_some_and(|wanted| wanted != file.pid) {

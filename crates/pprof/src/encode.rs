@@ -1,17 +1,18 @@
 //! A pprof file from brimline's own [`Profile`].
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 
-use brimline_profile::{LabelSetId, Precision, Profile};
+use brimline_profile::{CodeAddress, FrameId, LabelSetId, Precision, Profile};
 use flate2::{Compression, write::GzEncoder};
 
 use crate::wire::Message;
 
 /// A gzipped profile.proto with the stacks, values and labels of `profile`.
 ///
-/// Every frame becomes a location without an address and every function keeps its file and first line, so
-/// `go tool pprof` can list sources. A sampled profile carries its period as `space`/`bytes`.
+/// Every frame becomes a location and every function keeps its file and first line, so `go tool pprof` can list sources.
+/// Frames of machine code have an address and a mapping with its build id; the others share mapping 1 and have none. A sampled profile carries its period as `space`/`bytes`.
 pub fn encode(profile: &Profile) -> Vec<u8> {
     let mut texts = Texts::default();
     let mut out = Message::default();
@@ -44,13 +45,32 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
         inner.number(field, value);
     }
     out.bytes(3, &inner.bytes);
+    let build_ids: Vec<String> = profile.modules.iter().map(|module| hex(&module.build_id)).collect();
+    for (index, (module, build_id)) in profile.modules.iter().zip(&build_ids).enumerate() {
+        inner.clear();
+        for (field, value) in [(1, index as u64 + 2), (2, module.start), (3, module.end)] {
+            inner.number(field, value);
+        }
+        inner.number(5, texts.id(&module.path));
+        inner.number(6, texts.id(build_id));
+        for field in 7..=10 {
+            inner.number(field, 1);
+        }
+        out.bytes(3, &inner.bytes);
+    }
     for (index, frame) in profile.frames.iter().enumerate() {
         nested.clear();
         nested.number(1, u64::from(frame.function.0) + 1);
         nested.number(2, u64::from(frame.line));
         inner.clear();
         inner.number(1, index as u64 + 1);
-        inner.number(2, 1);
+        match profile.code_address(FrameId(index as u32)) {
+            Some(CodeAddress { module, address }) => {
+                inner.number(2, u64::from(module) + 2);
+                inner.number(3, address);
+            }
+            None => inner.number(2, 1),
+        }
         inner.bytes(4, &nested.bytes);
         out.bytes(4, &inner.bytes);
     }
@@ -75,6 +95,14 @@ pub fn encode(profile: &Profile) -> Vec<u8> {
         out.bytes(6, text.as_bytes());
     }
     gzip(&out.bytes)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Compresses at the fastest level: pprof files are read more often than stored, and most of their size is varints.

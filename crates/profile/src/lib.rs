@@ -15,6 +15,6 @@ pub mod source_map;
 
 pub use interner::{StringId, StringTable};
 pub use model::{
-    Frame, FrameId, Function, FunctionId, LabelSetId, Precision, Profile, ProfileBuilder, Sample, StackId, StackNode,
-    ValueType, value,
+    CodeAddress, Frame, FrameId, Function, FunctionId, LabelSetId, Module, Precision, Profile, ProfileBuilder, Sample,
+    StackId, StackNode, ValueType, value,
 };

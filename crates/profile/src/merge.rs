@@ -1,6 +1,6 @@
 //! Puts the samples of one profile into another that is being built.
 
-use crate::model::{Profile, ProfileBuilder, StackId};
+use crate::model::{CodeAddress, FrameId, Profile, ProfileBuilder, StackId};
 
 impl ProfileBuilder {
     /// Adds every sample of `profile`; `columns` pairs a column of its with the one it goes to.
@@ -12,12 +12,19 @@ impl ProfileBuilder {
             .functions
             .iter()
             .map(|function| {
-                let (name, file) = (profile.strings.get(function.name), profile.strings.get(function.file));
-                self.function(name, file, function.start_line)
+                let text = |id| profile.strings.get(id);
+                let (name, file, library) = (text(function.name), text(function.file), text(function.library));
+                self.native_function(name, file, function.start_line, library)
             })
             .collect();
         let frames: Vec<_> =
             profile.frames.iter().map(|frame| self.frame(functions[frame.function.0 as usize], frame.line)).collect();
+        let modules: Vec<_> = profile.modules.iter().map(|module| self.module(module.clone())).collect();
+        for (index, &frame) in frames.iter().enumerate() {
+            if let Some(CodeAddress { module, address }) = profile.code_address(FrameId(index as u32)) {
+                self.set_code_address(frame, CodeAddress { module: modules[module as usize], address });
+            }
+        }
         let mut stacks = vec![StackId::ROOT];
         stacks.reserve(profile.stacks.len());
         for node in profile.stacks.iter().skip(1) {

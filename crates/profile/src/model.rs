@@ -108,6 +108,30 @@ pub struct Function {
     pub file: StringId,
     /// Line where the function starts, 1-based; 0 when unknown.
     pub start_line: u32,
+    /// For machine code the path of the executable or library it lies in, else empty.
+    pub library: StringId,
+}
+
+/// A file of machine code as a process had it loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Module {
+    /// Its path.
+    pub path: String,
+    /// Its build id, empty if it had none.
+    pub build_id: Vec<u8>,
+    /// Address of its first byte in the process.
+    pub start: u64,
+    /// Where its last segment ended in the process.
+    pub end: u64,
+}
+
+/// Where the machine code of a frame lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CodeAddress {
+    /// Index into [`Profile::modules`].
+    pub module: u32,
+    /// Address in the process. A line has many; this is one of them.
+    pub address: u64,
 }
 
 /// A place in a function.
@@ -148,6 +172,8 @@ pub struct Profile {
     pub frames: Vec<Frame>,
     /// Stack tree; row 0 is the root and its own parent (its frame means nothing). Parents come before children.
     pub stacks: Vec<StackNode>,
+    /// Files of machine code that frames lie in.
+    pub modules: Vec<Module>,
     /// Columns of [`Profile::values`].
     pub value_types: Vec<ValueType>,
     /// Exact or sampled.
@@ -155,9 +181,15 @@ pub struct Profile {
     samples: Vec<Sample>,
     values: Vec<i64>,
     label_sets: Vec<Vec<(StringId, StringId)>>,
+    code_addresses: HashMap<FrameId, CodeAddress>,
 }
 
 impl Profile {
+    /// Where the machine code of a frame lies, if it is one of machine code.
+    pub fn code_address(&self, frame: FrameId) -> Option<CodeAddress> {
+        self.code_addresses.get(&frame).copied()
+    }
+
     /// All samples with their values, one value per entry of `value_types`.
     pub fn samples(&self) -> impl ExactSizeIterator<Item = (Sample, &[i64])> {
         let width = self.value_types.len().max(1);
@@ -235,6 +267,7 @@ impl Profile {
 pub struct ProfileBuilder {
     profile: Profile,
     function_ids: HashMap<Function, FunctionId>,
+    module_ids: HashMap<Module, u32>,
     frame_ids: HashMap<Frame, FrameId>,
     stack_ids: HashMap<StackNode, StackId>,
     label_set_ids: HashMap<Vec<(StringId, StringId)>, LabelSetId>,
@@ -251,13 +284,16 @@ impl ProfileBuilder {
                 functions: Vec::new(),
                 frames: Vec::new(),
                 stacks: vec![root],
+                modules: Vec::new(),
                 value_types,
                 precision,
                 samples: Vec::new(),
                 values: Vec::new(),
                 label_sets: vec![Vec::new()],
+                code_addresses: HashMap::new(),
             },
             function_ids: HashMap::new(),
+            module_ids: HashMap::new(),
             frame_ids: HashMap::new(),
             stack_ids: HashMap::new(),
             label_set_ids: HashMap::from([(Vec::new(), LabelSetId(0))]),
@@ -277,7 +313,13 @@ impl ProfileBuilder {
 
     /// Id of a function given by name, file and first line.
     pub fn function(&mut self, name: &str, file: &str, start_line: u32) -> FunctionId {
-        let function = Function { name: self.string(name), file: self.string(file), start_line };
+        self.native_function(name, file, start_line, "")
+    }
+
+    /// Id of a function of machine code in the executable or library at `library`.
+    pub fn native_function(&mut self, name: &str, file: &str, start_line: u32, library: &str) -> FunctionId {
+        let (name, file, library) = (self.string(name), self.string(file), self.string(library));
+        let function = Function { name, file, start_line, library };
         let next = FunctionId(self.profile.functions.len() as u32);
         *self.function_ids.entry(function).or_insert_with(|| {
             self.profile.functions.push(function);
@@ -293,6 +335,20 @@ impl ProfileBuilder {
             self.profile.frames.push(frame);
             next
         })
+    }
+
+    /// Index of a file of machine code.
+    pub fn module(&mut self, module: Module) -> u32 {
+        let next = self.profile.modules.len() as u32;
+        *self.module_ids.entry(module).or_insert_with_key(|module| {
+            self.profile.modules.push(module.clone());
+            next
+        })
+    }
+
+    /// Notes where the machine code of a frame lies; the first address of a frame stays.
+    pub fn set_code_address(&mut self, frame: FrameId, address: CodeAddress) {
+        self.profile.code_addresses.entry(frame).or_insert(address);
     }
 
     /// Id of the stack in which `frame` was called by `parent`.

@@ -12,13 +12,13 @@ pub fn compact(recording: &Recording<'_>) -> Vec<u8> {
     let mut out: Vec<u8> = recording.raw()[..DATA_OFFSET].into();
     out[DIRECTORY_OFFSET..].fill(0);
     let mut count = 0_u32;
-    for (slot, table) in Table::ALL.into_iter().enumerate() {
+    for table in Table::ALL {
         let offset = out.len();
         for part in recording.used_extents(table) {
             out.extend_from_slice(part);
         }
         let bytes = out.len() - offset;
-        put_u64(&mut out, offset_of!(Header, used) + slot * 8, recording.rows(table) as u64);
+        put_u64(&mut out, table.used_offset(), recording.rows(table) as u64);
         if bytes > 0 {
             let row = DIRECTORY_OFFSET + count as usize * size_of::<Extent>();
             out[row..row + 4].copy_from_slice(&(table as u32).to_le_bytes());

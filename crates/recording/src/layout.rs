@@ -11,9 +11,11 @@
 //! Every table only grows. A row's index is its id for the whole run, so a copy of the file at any moment is a valid
 //! recording. [`Node::parent`] is always smaller than the node's own index.
 
+use core::mem::offset_of;
+
 /// First bytes of every recording.
 pub const MAGIC: [u8; 8] = *b"BRIMREC\n";
-/// Version of the layout; a reader refuses a newer one. 2 added sampling.
+/// Version of the layout; a reader refuses a newer one. 2 added sampling and [`Table::Modules`].
 pub const VERSION: u32 = 2;
 /// Where the command line starts.
 pub const COMMAND_LINE_OFFSET: usize = 1024;
@@ -42,11 +44,21 @@ pub enum Table {
     Text = 4,
     /// [`Thread`] rows.
     Threads = 5,
+    /// [`Module`] rows.
+    Modules = 6,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 5] = [Self::Nodes, Self::Records, Self::Codes, Self::Text, Self::Threads];
+    pub const ALL: [Self; 6] = [Self::Nodes, Self::Records, Self::Codes, Self::Text, Self::Threads, Self::Modules];
+
+    /// Where the header says how many rows (bytes for the text) are in use: an 8-byte field.
+    pub const fn used_offset(self) -> usize {
+        match self {
+            Self::Modules => offset_of!(Header, used_modules),
+            _ => offset_of!(Header, used) + (self as usize - 1) * 8,
+        }
+    }
 
     /// Size of one row in bytes.
     pub const fn row_bytes(self) -> usize {
@@ -56,6 +68,7 @@ impl Table {
             Self::Codes => size_of::<Code>(),
             Self::Text => 1,
             Self::Threads => size_of::<Thread>(),
+            Self::Modules => size_of::<Module>(),
         }
     }
 }
@@ -91,7 +104,7 @@ pub struct Header {
     pub start_monotonic_ns: u64,
     /// `CLOCK_MONOTONIC` at the tracker thread's last tick, about one a second.
     pub tick_monotonic_ns: u64,
-    /// Rows (bytes for the text) in use per table, in the order of [`Table::ALL`]. For nodes and threads this is an
+    /// Rows (bytes for the text) in use of the first five tables of [`Table::ALL`]. For nodes and threads this is an
     /// upper bound: rows that are all zero are not in use yet.
     pub used: [u64; 5],
     /// Tracked bytes live now: Python objects, malloc and anonymous mappings, each block once.
@@ -130,6 +143,8 @@ pub struct Header {
     pub mode: u32,
     /// Mean distance between samples in bytes; 0 where every block is counted.
     pub period: u64,
+    /// Rows in use of [`Table::Modules`]; 0 before version 2.
+    pub used_modules: u64,
 }
 
 /// [`Header::mode`]: every Python object and every malloc is counted.
@@ -169,9 +184,10 @@ pub struct Extent {
 pub struct Node {
     /// Caller's node; 0 for a thread's root.
     pub parent: u32,
-    /// Row of [`Code`], or [`THREAD_CODE`], or one of the `…_LEAF` codes.
+    /// Row of [`Code`], or [`THREAD_CODE`], or one of the `…_LEAF` codes, or [`NATIVE_CODE`] with a row of [`Module`].
     pub code: u32,
-    /// Index of the instruction in the code, in 2-byte units (`f_lasti / 2`); for a thread's root the row of [`Thread`].
+    /// Index of the instruction in the code, in 2-byte units (`f_lasti / 2`); for a thread's root the row of [`Thread`];
+    /// for a native frame the address in the module's file, one that lies in the call instruction.
     pub instruction: u32,
     /// Row of [`Record`] of the thread that owns the stack, 0 if nothing was allocated here itself.
     pub record: u32,
@@ -193,6 +209,14 @@ pub const DESCRIPTOR_LEAF: u32 = 0xFFFF_FF04;
 pub const LINE_LEAF: u32 = 0xFFFF_FF06;
 /// [`Node::code`] of the row that takes what no longer fits the tables.
 pub const OTHER_CODE: u32 = 0xFFFF_FF05;
+
+/// [`Node::code`] of the row below a Python line whose native frames were too many: the innermost ones follow.
+pub const NATIVE_CUT_CODE: u32 = 0xFFFF_FF07;
+/// Bits of [`Node::code`] that tell a native frame: `code & NATIVE_MASK == NATIVE_CODE`, the rest is the row of
+/// [`Module`]; row 0 is code that belongs to no file.
+pub const NATIVE_CODE: u32 = 0x8000_0000;
+/// See [`NATIVE_CODE`].
+pub const NATIVE_MASK: u32 = 0xC000_0000;
 
 /// Counters of one stack, written by one thread only; several records may name one node (memory freed by another
 /// thread than the one that allocated it is subtracted in the freeing thread's own record). Sum them by node.
@@ -251,6 +275,35 @@ pub struct Span {
     pub bytes: u32,
 }
 
+/// Longest build id kept.
+pub const BUILD_ID_BYTES: usize = 32;
+
+/// A file of machine code as it was loaded, for native frames.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Module {
+    /// Path as the loader names it.
+    pub path: Span,
+    /// What was added to the addresses in the file.
+    pub bias: u64,
+    /// Address of its first byte in the process.
+    pub start: u64,
+    /// Where its last segment ended in the process.
+    pub end: u64,
+    /// Size of the file, where it has no build id; else 0.
+    pub file_bytes: u64,
+    /// When the file was changed last, nanoseconds since 1970, where it has no build id; else 0.
+    pub file_modified_ns: u64,
+    /// Bytes of `build_id` in use.
+    pub build_id_bytes: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// `NT_GNU_BUILD_ID`.
+    pub build_id: [u8; BUILD_ID_BYTES],
+    /// Zero; makes the row a divisor of [`EXTENT_ALIGNMENT`].
+    pub unused: [u8; 40],
+}
+
 /// Number of size classes in [`Thread::sizes`]; class `c` holds blocks of more than `2^(c-1)` and at most `2^c` bytes.
 pub const SIZE_CLASSES: usize = 40;
 
@@ -293,6 +346,6 @@ pub struct Thread {
 const _: () = {
     assert!(size_of::<Header>() <= COMMAND_LINE_OFFSET);
     assert!(size_of::<Node>() == 16 && size_of::<Record>() == 64 && size_of::<Code>() == 32);
-    assert!(size_of::<Thread>() == 2048);
+    assert!(size_of::<Thread>() == 2048 && size_of::<Module>() == 128);
     assert!(COMMAND_LINE_OFFSET + COMMAND_LINE_BYTES <= DIRECTORY_OFFSET);
 };

@@ -12,4 +12,4 @@ pub mod layout;
 mod reader;
 
 pub use compact::compact;
-pub use reader::{CodeView, OpenError, Recording, ThreadView, Warning};
+pub use reader::{CodeView, ModuleView, OpenError, Recording, ThreadView, Warning};

@@ -5,8 +5,8 @@ use core::fmt;
 use core::mem::offset_of;
 
 use crate::layout::{
-    CODE_HAS_LINES, COMMAND_LINE_BYTES, COMMAND_LINE_OFFSET, Code, DATA_OFFSET, DIRECTORY_OFFSET, Extent, Header,
-    MAGIC, MAX_EXTENTS, Node, Record, SIZE_CLASSES, SizeClass, Span, Table, Thread, VERSION,
+    BUILD_ID_BYTES, CODE_HAS_LINES, COMMAND_LINE_BYTES, COMMAND_LINE_OFFSET, Code, DATA_OFFSET, DIRECTORY_OFFSET,
+    Extent, Header, MAGIC, MAX_EXTENTS, Module, Node, Record, SIZE_CLASSES, SizeClass, Span, Table, Thread, VERSION,
 };
 
 /// Why bytes cannot be read as a recording at all.
@@ -100,11 +100,26 @@ pub struct ThreadView<'a> {
     pub sizes: [SizeClass; SIZE_CLASSES],
 }
 
+/// A file of machine code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModuleView<'a> {
+    /// Path as the loader named it.
+    pub path: &'a [u8],
+    /// Its build id, empty if it had none.
+    pub build_id: &'a [u8],
+    /// Where it was mapped: first byte and end.
+    pub mapped: (u64, u64),
+    /// What was added to the addresses in the file.
+    pub bias: u64,
+    /// Size and time of last change (nanoseconds since 1970) of a file without a build id, as far as they were known.
+    pub file: Option<(u64, u64)>,
+}
+
 /// A recording over borrowed bytes. All getters are total: an index that is out of range yields `None` or a zero row.
 #[derive(Clone, Debug)]
 pub struct Recording<'a> {
     bytes: &'a [u8],
-    tables: [TableView<'a>; 5],
+    tables: [TableView<'a>; Table::ALL.len()],
     warnings: Vec<Warning>,
 }
 
@@ -157,7 +172,7 @@ impl<'a> Recording<'a> {
             }
         }
         for (slot, table) in Table::ALL.into_iter().enumerate() {
-            let expected = u64_at(self.bytes, offset_of!(Header, used) + slot * 8);
+            let expected = u64_at(self.bytes, table.used_offset());
             let found = self.tables[slot].rows as u64;
             if expected > found {
                 self.warnings.push(Warning::Truncated { table, expected, found });
@@ -253,6 +268,21 @@ impl<'a> Recording<'a> {
             line_table: self.text(span_at(row, offset_of!(Code, line_table))),
             first_line: u32_at(row, offset_of!(Code, first_line)),
             has_lines: u32_at(row, offset_of!(Code, flags)) & CODE_HAS_LINES != 0,
+        })
+    }
+
+    /// A file of machine code; `None` for row 0.
+    pub fn module(&self, index: u32) -> Option<ModuleView<'a>> {
+        let row = self.row(Table::Modules, index as usize).filter(|_| index != 0)?;
+        let at = offset_of!(Module, build_id);
+        let build_id_bytes = (u32_at(row, offset_of!(Module, build_id_bytes)) as usize).min(BUILD_ID_BYTES);
+        let file_bytes = u64_at(row, offset_of!(Module, file_bytes));
+        Some(ModuleView {
+            path: self.text(span_at(row, offset_of!(Module, path))),
+            build_id: &row[at..at + build_id_bytes],
+            mapped: (u64_at(row, offset_of!(Module, start)), u64_at(row, offset_of!(Module, end))),
+            bias: u64_at(row, offset_of!(Module, bias)),
+            file: (file_bytes > 0).then(|| (file_bytes, u64_at(row, offset_of!(Module, file_modified_ns)))),
         })
     }
 

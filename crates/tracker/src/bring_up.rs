@@ -14,8 +14,8 @@ use brimline_recording::layout::{Header, MODE_MALLOC, MODE_SAMPLED, STATE_FINAL}
 
 use crate::api::Api;
 use crate::{
-    codes, fork, lines, offsets, public_frames, python, recording, sampling, shadow, stack, state, system, threads,
-    ticker,
+    codes, fork, lines, native, offsets, public_frames, python, recording, sampling, shadow, stack, state, system,
+    threads, ticker,
 };
 
 /// Where recordings go; without it the library does nothing.
@@ -93,6 +93,7 @@ pub(crate) extern "C" fn start() {
         }
         choose_mode(header);
         lines::init();
+        native::init();
         python::init();
         fork::init();
         state::activate();

@@ -5,7 +5,7 @@
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
 
-use crate::{codes, descriptors, mappings, recording, shadow, state, threads, ticker};
+use crate::{codes, descriptors, mappings, native, recording, shadow, state, threads, ticker};
 
 struct Folder(UnsafeCell<[u8; recording::PATH_BYTES]>);
 // SAFETY: written once, by the constructor.
@@ -43,11 +43,13 @@ unsafe extern "C" fn before() {
     threads::lock_for_fork();
     mappings::lock_for_fork();
     codes::lock_for_fork();
+    native::lock_for_fork();
     recording::lock_for_fork();
 }
 
 unsafe fn unlock() {
     recording::unlock_after_fork();
+    native::unlock_after_fork();
     codes::unlock_after_fork();
     mappings::unlock_after_fork();
     threads::unlock_after_fork();
@@ -79,6 +81,7 @@ unsafe extern "C" fn after_in_child() {
     threads::clear();
     shadow::clear();
     codes::clear();
+    native::clear();
     mappings::clear();
     descriptors::clear();
     state::postpone();

@@ -28,6 +28,7 @@ mod lock;
 mod map;
 #[cfg(not(test))]
 mod mappings;
+mod native;
 mod offsets;
 #[cfg(not(test))]
 mod public_frames;

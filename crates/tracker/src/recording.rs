@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 
 use brimline_recording::layout::{
     COMMAND_LINE_BYTES, COMMAND_LINE_OFFSET, Code, DATA_OFFSET, DIRECTORY_OFFSET, Extent, Header, MAGIC, MAX_EXTENTS,
-    Node, Record, STATE_RECORDING, STATE_STOPPED, Span, Table, Thread, VERSION,
+    Module, Node, Record, STATE_RECORDING, STATE_STOPPED, Span, Table, Thread, VERSION,
 };
 use libc::c_int;
 
@@ -18,9 +18,9 @@ use crate::lock::Lock;
 use crate::system;
 
 /// Most rows (bytes for the text) of each table, in the order of `Table::ALL`.
-const LIMITS: [usize; 5] = [1 << 22, 1 << 20, 1 << 18, 1 << 27, 1 << 12];
+const LIMITS: [usize; Table::ALL.len()] = [1 << 22, 1 << 20, 1 << 18, 1 << 27, 1 << 12, 1 << 14];
 /// First extent of each table in bytes.
-const FIRST_EXTENT: [usize; 5] = [96 << 10, 256 << 10, 32 << 10, 192 << 10, 8 << 10];
+const FIRST_EXTENT: [usize; Table::ALL.len()] = [96 << 10, 256 << 10, 32 << 10, 192 << 10, 8 << 10, 4 << 10];
 const LARGEST_EXTENT: usize = 4 << 20;
 pub(crate) const PATH_BYTES: usize = 4096;
 
@@ -29,8 +29,8 @@ struct TableSpace {
     mapped: AtomicUsize,
 }
 
-static SPACES: [TableSpace; 5] =
-    [const { TableSpace { base: AtomicPtr::new(ptr::null_mut()), mapped: AtomicUsize::new(0) } }; 5];
+static SPACES: [TableSpace; Table::ALL.len()] =
+    [const { TableSpace { base: AtomicPtr::new(ptr::null_mut()), mapped: AtomicUsize::new(0) } }; Table::ALL.len()];
 static HEADER: AtomicPtr<Header> = AtomicPtr::new(ptr::null_mut());
 
 struct FileState {
@@ -75,6 +75,11 @@ pub(crate) fn thread(index: u32) -> *mut Thread {
     base(Table::Threads).cast::<Thread>().wrapping_add(index as usize)
 }
 
+/// Row `index` of the modules.
+pub(crate) fn module(index: u32) -> *mut Module {
+    base(Table::Modules).cast::<Module>().wrapping_add(index as usize)
+}
+
 /// Address of byte `offset` of the text.
 pub(crate) fn text(offset: u32) -> *mut u8 {
     base(Table::Text).wrapping_add(offset as usize)
@@ -89,7 +94,7 @@ pub(crate) fn text_of(span: Span) -> &'static [u8] {
 /// Number of rows of a table that are handed out.
 fn used(table: Table) -> &'static AtomicU64 {
     // SAFETY: the header stays mapped for good; its counters are only accessed atomically.
-    unsafe { AtomicU64::from_ptr((&raw mut (*header()).used).cast::<u64>().add(table as usize - 1)) }
+    unsafe { AtomicU64::from_ptr(header().byte_add(table.used_offset()).cast::<u64>()) }
 }
 
 /// Hands out `count` rows that lie in one extent; `None` when the table is full or the disk is.

@@ -9,9 +9,10 @@ use brimline_recording::layout::{
 };
 
 use crate::map::{Key, Map, mix};
+use crate::native::Native;
 use crate::sampling::{self, Weight};
 use crate::stack::StackCache;
-use crate::{lines, recording, shadow};
+use crate::{lines, native, recording, shadow};
 
 /// Nodes and records are taken from the process's tables in handfuls.
 const NODES_AT_ONCE: usize = 64;
@@ -83,6 +84,7 @@ pub(crate) struct Shard {
     /// Node of the empty stack.
     pub(crate) root: u32,
     pub(crate) stack: StackCache,
+    pub(crate) native: Native,
     /// How often thread-specific data has been torn down while this thread ends.
     pub(crate) farewells: u32,
     steps: Map<Step, u32>,
@@ -112,6 +114,7 @@ impl Shard {
             index,
             root: 0,
             stack: StackCache::new(),
+            native: Native::new(),
             farewells: 0,
             steps: Map::new(),
             others: Map::new(),
@@ -190,6 +193,7 @@ impl Shard {
     /// The record of a stack for one kind of memory.
     #[inline]
     fn record_of(&mut self, node: Option<u32>, kind: Kind) -> u32 {
+        let node = if native::enabled() { node.and_then(|node| native::node(self, node)) } else { node };
         let node = match (node, kind.leaf()) {
             (node, None) => node,
             (Some(node), Some(leaf)) => self.child(node, leaf, 0),
@@ -496,6 +500,7 @@ impl Shard {
         self.steps.clear();
         self.others.clear();
         self.stack.release();
+        self.native.release();
     }
 }
 

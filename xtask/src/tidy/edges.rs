@@ -3,7 +3,7 @@ use super::Tree;
 
 /// Crate, and the crates of the workspace that it may name. A crate that is missing here is an error.
 const EDGES: &[(&str, &[&str])] = &[
-    ("brimline", &["profile", "recording", "pprof", "analysis", "source", "diagnosis", "store", "capture"]),
+    ("brimline", &["profile", "recording", "pprof", "analysis", "source", "diagnosis", "store", "capture", "symbols"]),
     ("brimline-profile", &["recording"]),
     ("brimline-recording", &[]),
     ("brimline-tracker", &["recording"]),
@@ -12,6 +12,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("brimline-source", &["profile"]),
     ("brimline-diagnosis", &["profile", "analysis", "source"]),
     ("brimline-store", &["profile", "recording"]),
+    ("brimline-symbols", &[]),
     ("brimline-capture", &["profile", "recording", "store"]),
     ("xtask", &[]),
 ];

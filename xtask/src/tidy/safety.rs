@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("crates/recording", "views bytes of a shared mapping as rows"),
     ("crates/capture", "signals, pre-exec set-up and mapped recordings"),
     ("crates/store", "maps artifacts"),
+    ("crates/symbols", "maps files of machine code"),
     ("crates/brimline", "end-to-end tests act on processes"),
 ];
 

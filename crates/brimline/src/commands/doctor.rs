@@ -51,11 +51,17 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             "tracker": tracker.ok().map(|path| path.display().to_string()),
             "store": store.root().display().to_string(), "store_free_bytes": found.store_free_bytes,
             "memory_limit_bytes": found.memory_limit_bytes, "physical_memory_bytes": found.physical_memory_bytes,
-            "kernel": found.kernel, "architecture": found.architecture,
+            "debug_files": has_debug_files(), "kernel": found.kernel, "architecture": found.architecture,
         });
         writeln!(out, "{answer}")?;
     } else {
         write_list(&found, &mut out)?;
+        let sources = if has_debug_files() {
+            "the libraries and from /usr/lib/debug"
+        } else {
+            "the libraries; install `-dbg` or `-dbgsym` packages for lines of stripped ones"
+        };
+        writeln!(out, "native frames (run --native-frames): names from {sources}")?;
         writeln!(out, "store: {}", plain(&store.root().display().to_string()))?;
         for problem in &problems {
             writeln!(out, "problem: {}", plain(problem))?;
@@ -66,6 +72,11 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     }
     out.flush()?;
     Ok(if ready { ExitCode::FINE } else { ExitCode::INCOMPLETE })
+}
+
+/// Whether debug files of stripped libraries are installed, by build id.
+fn has_debug_files() -> bool {
+    std::fs::read_dir("/usr/lib/debug/.build-id").is_ok_and(|mut entries| entries.next().is_some())
 }
 
 fn reason(python: &Python) -> Option<&str> {

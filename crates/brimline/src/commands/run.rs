@@ -30,14 +30,19 @@ const MODE_VARIABLE: &str = "BRIMLINE_TRACKER_MODE";
 /// Tells the tracker the mean distance between samples in bytes.
 const PERIOD_VARIABLE: &str = "BRIMLINE_TRACKER_PERIOD";
 
+/// Asks the tracker for native frames.
+const NATIVE_VARIABLE: &str = "BRIMLINE_TRACKER_NATIVE";
+
 /// Arguments.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   brimline run -- python app.py --port 8000
   brimline run --name before -- pytest tests/test_orders.py
+  brimline run --native-frames -- python train.py       C, C++ and Rust functions below the Python lines
   brimline run --snapshot-at 85% -- gunicorn app:app     a snapshot before the OOM killer comes
 
 The program's output, input, signals and exit code are its own.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct Args {
     /// The program with its arguments, as you would type it.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
@@ -48,6 +53,9 @@ pub(crate) struct Args {
     /// What is counted.
     #[arg(long, value_enum, default_value = "exact")]
     pub(crate) mode: Mode,
+    /// Also keep the C, C++ and Rust functions between a Python line and its allocations.
+    #[arg(long)]
+    pub(crate) native_frames: bool,
     /// Mean distance between samples (`64K`, `1M`) [default with --mode sampled: 512K]
     #[arg(long, value_name = "BYTES", value_parser = period)]
     pub(crate) sample_every: Option<u64>,
@@ -153,6 +161,9 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     }
     if !args.lines.is_empty() {
         plan.environment.push((LINES_VARIABLE.into(), args.lines.join(",").into()));
+    }
+    if args.native_frames {
+        plan.environment.push((NATIVE_VARIABLE.into(), "1".into()));
     }
     plan.triggers =
         SnapshotTriggers { every: args.snapshot_every, on_signal: args.snapshot_on, at: args.snapshot_at.clone() };

@@ -14,6 +14,7 @@ mod identity;
 mod kills;
 mod long_runs;
 mod modes;
+mod native;
 mod peaks;
 mod pprof;
 mod processes;

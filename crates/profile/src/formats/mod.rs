@@ -8,6 +8,7 @@ pub mod csv;
 mod example;
 pub mod json;
 pub mod linetable;
+pub mod native;
 pub mod recording;
 pub mod series_columns;
 pub mod series_csv;

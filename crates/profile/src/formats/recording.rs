@@ -1,7 +1,7 @@
 //! The tracker's recording as a [`Profile`]: one sample per stack, thread and kind of memory.
 //!
 //! Labels: `thread` (Python's name, else `thread <tid>`) and `kind` (`python`, `malloc`, `mmap`, `file`, `fd`, `line`).
-//! Lines are resolved here, from the code objects' own tables. Not included: native frames.
+//! Lines are resolved here, from the code objects' own tables; names of native frames by the [`Symbolizer`] given.
 //!
 //! Recordings of `--mode sampled` have the columns of [`ValueType::sampled`].
 //!
@@ -14,7 +14,8 @@ use std::mem::offset_of;
 
 use brimline_recording::layout::{
     COUNT_UNIT, DESCRIPTOR_LEAF, FILE_MAPPING_LEAF, Header, LINE_LEAF, MAGIC, MALLOC_LEAF, MMAP_LEAF, MODE_MALLOC,
-    MODE_SAMPLED, Node, OTHER_CODE, Record, STATE_FINAL, STATE_RECORDING, STATE_STOPPED, THREAD_CODE, Table, VARIANCE,
+    MODE_SAMPLED, NATIVE_CODE, NATIVE_CUT_CODE, NATIVE_MASK, Node, OTHER_CODE, Record, STATE_FINAL, STATE_RECORDING,
+    STATE_STOPPED, THREAD_CODE, Table, VARIANCE,
 };
 
 use brimline_recording::{CodeView, Recording};
@@ -24,6 +25,7 @@ pub use brimline_recording::layout::SizeClass;
 
 use super::Decoded;
 use super::linetable::{LineFormat, LineTable};
+use super::native::{self, NativeFrames, NoSymbols, Symbolizer};
 use crate::{FunctionId, LabelSetId, Precision, Profile, ProfileBuilder, StackId, ValueType, value};
 
 /// Name of the frame that stands for allocations which no longer fitted the tracker's tables.
@@ -43,6 +45,7 @@ pub struct Recordings {
     processes: Vec<Process>,
     sizes: Vec<SizeClass>,
     warnings: Vec<String>,
+    symbolizer: Box<dyn Symbolizer>,
 }
 
 /// What the recordings of a run hold.
@@ -135,16 +138,22 @@ pub struct Process {
 
 impl Default for Recordings {
     fn default() -> Self {
+        Self::new(Box::new(NoSymbols))
+    }
+}
+
+impl Recordings {
+    /// No recordings yet; `symbolizer` names their native frames.
+    pub fn new(symbolizer: Box<dyn Symbolizer>) -> Self {
         Self {
             builder: ProfileBuilder::new(ValueType::tracked(), Precision::Exact),
             processes: Vec::new(),
             sizes: vec![SizeClass::default(); brimline_recording::layout::SIZE_CLASSES],
             warnings: Vec::new(),
+            symbolizer,
         }
     }
-}
 
-impl Recordings {
     /// Adds the recording of one process. Peaks of several processes add up although they need not fall together.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), OpenError> {
         let recording = Recording::open(bytes)?;
@@ -185,7 +194,8 @@ impl Recordings {
                 sum.freed_count = sum.freed_count.saturating_add(class.freed_count / unit);
             }
         }
-        let places = Resolver::new(&recording, &mut self.builder).places();
+        let native = NativeFrames::resolve(&recording, &mut *self.symbolizer, &mut self.builder);
+        let places = Resolver::new(&recording, &native, &mut self.builder).places();
         self.add_records(&recording, &places);
         Ok(())
     }
@@ -227,7 +237,8 @@ impl Recordings {
     }
 
     /// The merged profile.
-    pub fn finish(self) -> Decoded<Recorded> {
+    pub fn finish(mut self) -> Decoded<Recorded> {
+        self.warnings.extend(self.symbolizer.warnings());
         let recorded = Recorded { profile: self.builder.finish(), processes: self.processes, sizes: self.sizes };
         Decoded { value: recorded, warnings: self.warnings }
     }
@@ -313,6 +324,7 @@ struct Place {
 /// Turns the node tree of a recording into stacks with lines.
 struct Resolver<'r, 'b> {
     recording: &'r Recording<'r>,
+    native: &'r NativeFrames,
     builder: &'b mut ProfileBuilder,
     codes: Vec<Option<(FunctionId, LineTable)>>,
     format: LineFormat,
@@ -375,7 +387,7 @@ fn name_of_target(target: &str) -> String {
 }
 
 impl<'r, 'b> Resolver<'r, 'b> {
-    fn new(recording: &'r Recording<'r>, builder: &'b mut ProfileBuilder) -> Self {
+    fn new(recording: &'r Recording<'r>, native: &'r NativeFrames, builder: &'b mut ProfileBuilder) -> Self {
         let targets = thread_targets(recording);
         let thread_name = |row| match recording.thread(row) {
             Some(thread) if thread.uses > 1 => SEVERAL_THREADS.to_owned(),
@@ -392,7 +404,8 @@ impl<'r, 'b> Resolver<'r, 'b> {
         let codes = vec![None; recording.rows(Table::Codes)];
         let labels = vec![[None; KINDS.len()]; threads.len()];
         let version = recording.header_u32(offset_of!(Header, python_version));
-        Self { recording, builder, codes, format: LineFormat::of(version >> 16 & 0xff), threads, unknown, labels }
+        let format = LineFormat::of(version >> 16 & 0xff);
+        Self { recording, native, builder, codes, format, threads, unknown, labels }
     }
 
     fn places(mut self) -> Vec<Option<Place>> {
@@ -418,6 +431,11 @@ impl<'r, 'b> Resolver<'r, 'b> {
         };
         if let Some(kind) = kind_of(node.code) {
             return Place { stack: parent, thread, labels: self.label_set(thread, kind) };
+        }
+        if node.code & NATIVE_MASK == NATIVE_CODE {
+            let frames = self.native.frames(&node).iter();
+            let stack = frames.fold(parent, |stack, &frame| self.builder.stack(stack, frame));
+            return Place { stack, thread, labels: self.label_set(thread, 0) };
         }
         let thread = self.thread_below(thread, &node);
         let (function, line) = self.function(node);
@@ -451,6 +469,9 @@ impl<'r, 'b> Resolver<'r, 'b> {
     fn function(&mut self, node: Node) -> (FunctionId, u32) {
         if node.code == OTHER_CODE {
             return (self.builder.function(OTHER, "", 0), 0);
+        }
+        if node.code == NATIVE_CUT_CODE {
+            return (self.builder.function(native::CUT, "", 0), 0);
         }
         let code = self.recording.code(node.code);
         let (Some(slot), Some(code)) = (self.codes.get_mut(node.code as usize), code) else {
