@@ -9,6 +9,7 @@ mod example;
 pub mod json;
 pub mod linetable;
 pub mod native;
+mod recorded_process;
 pub mod recording;
 pub mod series_columns;
 pub mod series_csv;
