@@ -6,7 +6,7 @@
 // Float64Array made before the first iteration. Held-out programs that are level once started run 30 iterations before it. NODE_PATH points at the third-party packages.
 'use strict';
 const work = require('./work.js');
-const splits = { tune: require('./tune.js'), held_out: require('./held_out.js') };
+const splits = { tune: require('./tune.js'), first_look: require('./first_look.js'), held_out: require('./held_out.js') };
 
 async function main() {
   const [name, seed, count, size] = process.argv.slice(2);
@@ -23,7 +23,7 @@ async function main() {
   const iterations = Number(count);
   const rows = new Float64Array(iterations * 4);
   const run = await setup();
-  for (let i = -30; i < 0 && split === 'held_out' && ['steady', 'spikes', 'fluctuating'].includes(truth); i++) await run(i);
+  for (let i = -30; i < 0 && split !== 'tune' && ['steady', 'spikes', 'fluctuating'].includes(truth); i++) await run(i);
   const begun = performance.now();
   for (let i = 0; i < iterations; i++) {
     for (let step = 0; step < batch; step++) await run(i * batch + step);

@@ -5,8 +5,8 @@
 Columns: iteration, seconds, heap_after_gc (tracemalloc's current after two collections), heap (the same before them),
 rss (VmRSS). One iteration is a batch of requests or calls of random size;
 BATCH (1) makes it so many times as large, for leaks that resident memory shows. The rows are kept in an array that has its
-full length before the first iteration, so the recorder itself does not grow. `tune.py` and `held_out.py` hold the
-programs with their truth. Held-out programs that are level once started run 30 iterations before the first row.
+full length before the first iteration, so the recorder itself does not grow. `tune.py`, `first_look.py` and `held_out.py`
+hold the programs with their truth. Programs outside `tune.py` that are level once started run 30 iterations before the first row.
 """
 
 import gc
@@ -15,11 +15,12 @@ import time
 import tracemalloc
 from array import array
 
+import first_look
 import held_out
 import tune
 from work import R
 
-SPLITS = {"tune": tune.PROGRAMS, "held_out": held_out.PROGRAMS}
+SPLITS = {"tune": tune.PROGRAMS, "first_look": first_look.PROGRAMS, "held_out": held_out.PROGRAMS}
 STARTED = {"steady", "spikes", "fluctuating"}
 WARM_UP = 30
 
@@ -43,7 +44,7 @@ def main():
                                  for program, truth in programs.items() if program.__name__ == name)
     columns = [array("d", bytes(8 * iterations)) for _ in range(4)]
     run = program()
-    if split == "held_out" and truth in STARTED:
+    if split != "tune" and truth in STARTED:
         for i in range(-WARM_UP, 0):
             run(i)
     begun = time.monotonic()

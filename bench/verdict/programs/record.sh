@@ -2,7 +2,7 @@
 # Record every program: leaks with four seeds, the others with six (the A/A runs), of different lengths. Tuned programs,
 # recorded earlier, have two and four.
 #
-#     PYTHON=… NODE_PATH=… GOREC=… ./record.sh OUT_FOLDER [tune|held_out]
+#     PYTHON=… NODE_PATH=… GOREC=… ./record.sh OUT_FOLDER [tune|first_look|held_out]
 #
 # Each run is a fresh process of a few seconds that talks to itself over loopback at most. Existing files are kept.
 set -u
@@ -16,7 +16,7 @@ record() { # language program split truth command…
     case $split-$truth in
     tune-linear_leak | tune-stepwise_growth) seeds="1:240 2:120" ;;
     tune-*) seeds="1:240 2:120 3:200 4:160" ;;
-    held_out-linear_leak | held_out-stepwise_growth) seeds="1:240 2:120 3:180 4:150" ;;
+    *-linear_leak | *-stepwise_growth) seeds="1:240 2:120 3:180 4:150" ;;
     *) seeds="1:240 2:120 3:200 4:160 5:100 6:300" ;;
     esac
     # Leaks large enough for resident memory to show them: twenty times the work in an iteration.

