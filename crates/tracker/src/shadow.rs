@@ -6,16 +6,19 @@
 //! itself covers, so that they are free to use.
 
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering};
 
-use crate::system;
+use crate::{sampling, system};
 
 const CHUNK_BITS: u32 = 26;
 const ADDRESS_BITS: u32 = 47;
 const CHUNKS: usize = 1 << (ADDRESS_BITS - CHUNK_BITS);
 const LEAF_SLOTS: usize = 1 << (CHUNK_BITS - 4);
 /// A few slots more than the chunk has: the size of a block at its very end.
-const LEAF_BYTES: usize = (LEAF_SLOTS + 4) * 4;
+const SLOT_BYTES: usize = (LEAF_SLOTS + 4) * 4;
+/// Behind the slots, for each page of the chunk the number of blocks noted in it; kept while sampling.
+const LEAF_BYTES: usize = SLOT_BYTES + (1 << (CHUNK_BITS - PAGE_BITS)) * size_of::<AtomicU16>();
+const PAGE_BITS: u32 = 12;
 
 const SIZE_BITS: u32 = 6;
 const SIZE_MASK: u32 = (1 << SIZE_BITS) - 1;
@@ -57,6 +60,13 @@ fn slot_in(leaf: *mut u32, address: usize) -> &'static [AtomicU32; 3] {
     unsafe { &*leaf.add((address >> 4) & (LEAF_SLOTS - 1)).cast() }
 }
 
+#[inline]
+fn blocks_in_page(leaf: *mut u32, address: usize) -> &'static AtomicU16 {
+    let page = (address >> PAGE_BITS) & ((1 << (CHUNK_BITS - PAGE_BITS)) - 1);
+    // SAFETY: a leaf has a number for every page of its chunk, and is never unmapped.
+    unsafe { &*leaf.byte_add(SLOT_BYTES).cast::<AtomicU16>().add(page) }
+}
+
 /// Notes that the block at `address` counts in `record`. False (and nothing noted) for addresses that malloc never
 /// hands out on this platform, and when memory is refused.
 #[inline]
@@ -82,6 +92,9 @@ pub(crate) fn set(address: usize, record: u32, size: usize) -> bool {
         }
     };
     slots[0].store(record << SIZE_BITS | code, Ordering::Relaxed);
+    if sampling::enabled() {
+        blocks_in_page(leaf, address).fetch_add(1, Ordering::Relaxed);
+    }
     true
 }
 
@@ -98,6 +111,9 @@ pub(crate) fn take(address: usize) -> Option<(u32, usize)> {
         return None;
     }
     slots[0].store(0, Ordering::Relaxed);
+    if sampling::enabled() {
+        blocks_in_page(leaf, address).fetch_sub(1, Ordering::Relaxed);
+    }
     let mut size = (slot & SIZE_MASK) as usize;
     if size > LARGEST_INLINE {
         let high = if size == NEXT_TWO_SLOTS as usize { slots[2].swap(0, Ordering::Relaxed) } else { 0 };
@@ -108,12 +124,15 @@ pub(crate) fn take(address: usize) -> Option<(u32, usize)> {
     Some((slot >> SIZE_BITS, size))
 }
 
-/// True if a block is noted at `address`.
+/// True if a block is noted at `address`; while sampling, when few are. One small table answers for most addresses, so
+/// that asking leaves the caches to the program.
 #[inline]
 pub(crate) fn has(address: usize) -> bool {
     let Some(entry) = entry(address) else { return false };
     let leaf = entry.load(Ordering::Acquire);
-    !leaf.is_null() && slot_in(leaf, address)[0].load(Ordering::Relaxed) != 0
+    !leaf.is_null()
+        && blocks_in_page(leaf, address).load(Ordering::Relaxed) != 0
+        && slot_in(leaf, address)[0].load(Ordering::Relaxed) != 0
 }
 
 #[cold]
