@@ -286,7 +286,6 @@ impl Shard {
             if kind == Kind::Python && size <= SMALL_OBJECT {
                 thread.small_allocated_bytes += weight.bytes as u64;
             }
-            self.change_total(weight.bytes);
         }
         // SAFETY: this shard's record and that of its variance, behind it.
         let [row, variance] = unsafe { &mut *recording::record(record).cast::<[Record; 2]>() };
@@ -296,6 +295,10 @@ impl Shard {
         row.total_count += weight.count as u64;
         variance.total_bytes += weight.bytes_variance as u64;
         variance.total_count += weight.count_variance as u64;
+        // Last: if this is the peak, the rows are to hold the block.
+        if kind.is_heap() {
+            self.change_total(weight.bytes);
+        }
     }
 
     /// Undoes [`Shard::add_weighted`] but for the totals. `count` is 0 for a part of a mapping.

@@ -16,6 +16,8 @@ def gone(count):
         [str(number) * 5 for number in range(count)]
 kept = [small(20_000), large(600)]
 gone(5_000)
+short = bytes(8_000_000)
+del short
 ";
 
 /// Bytes of the totals, with their intervals.
@@ -71,6 +73,8 @@ fn samples_are_told_with_their_intervals() {
         assert!(table.contains("sampled, one byte in 16,384") && table.contains("95 %"), "{table}");
         let report = session.report();
         let large = report.line_with("script.py", AMOUNTS, "return [bytes(3000)");
+        let short = report.line_with("script.py", AMOUNTS, "short = bytes");
+        assert!(short.peak_bytes >= 8_000_000 && short.live_bytes == 0, "{}: {short:?}", python.bare.display());
         // 600 × 3033 bytes are 111 draws: one in a million runs is five deviations off.
         assert!((900_000..2_800_000).contains(&large.live_bytes), "{}: {large:?}", python.bare.display());
     }
