@@ -8,24 +8,28 @@ const Z: f64 = 1.959_964;
 /// The 95 % interval of column `column` of a row or a total of a sampled recording (all its columns); `None` for what was
 /// counted, not sampled.
 ///
-/// The number is a sum over draws of a Poisson process. From its variance follows how many draws of equal weight it is
-/// worth; the interval is the score interval of that Poisson number (Wilson 1927 for the binomial, here its limit),
-/// scaled. It covers the truth also where draws are few, which plus-minus two standard deviations does not.
+/// The number is a sum over draws of a Poisson process, and of mappings, which are all counted. From its variance follows
+/// how many draws it is worth, each of one period; the interval is the score interval of that Poisson number (Wilson 1927
+/// for the binomial, here its limit). It covers the truth also where draws are few, which plus-minus two standard
+/// deviations does not: with no draw at all it still says how much may have been missed.
 pub fn interval(precision: Precision, values: &[i64], column: usize) -> Option<(i64, i64)> {
     let Precision::Sampled { period } = precision else { return None };
     let (&estimate, &variance) = (values.get(column)?, values.get(column + value::VARIANCE)?);
+    let (estimate, variance) = (estimate as f64, variance as f64);
     let is_count = matches!(column, value::LIVE_COUNT | value::PEAK_COUNT | value::TOTAL_COUNT);
-    let unit = if is_count { 1.0 / value::COUNT_VARIANCE_UNIT as f64 } else { period as f64 };
-    let (estimate, variance) = (estimate as f64, variance as f64 * unit);
-    if estimate <= 0.0 || variance <= 0.0 {
-        // Nothing drawn, or nothing but mappings, which are all counted.
+    // What one draw weighs, and the number of draws. How many blocks one stands for is known from those drawn only.
+    let (weight, draws) = if !is_count {
+        (period as f64, variance / period as f64)
+    } else if estimate > 0.0 && variance > 0.0 {
+        let variance = variance / value::COUNT_VARIANCE_UNIT as f64;
+        (variance / estimate, estimate * estimate / variance)
+    } else {
         return Some((estimate as i64, estimate as i64));
-    }
-    let draws = estimate * estimate / variance;
-    let middle = 1.0 + Z * Z / (2.0 * draws);
-    let half = Z / draws.sqrt() * (1.0 + Z * Z / (4.0 * draws)).sqrt();
-    let scale = |factor: f64| (estimate * factor).round().max(0.0) as i64;
-    Some((scale(middle - half), scale(middle + half)))
+    };
+    let middle = draws + Z * Z / 2.0;
+    let half = Z * (draws + Z * Z / 4.0).sqrt();
+    let at = |bound: f64| (estimate + (bound - draws) * weight).round().max(0.0) as i64;
+    Some((at(middle - half).min(estimate as i64), at(middle + half)))
 }
 
 #[cfg(test)]
@@ -47,7 +51,8 @@ mod tests {
         assert_eq!(of(100, 1600, value::TOTAL_COUNT), Some((82, 122)));
         // One draw: 0.18 … 5.66.
         assert_eq!(of(1000, 1000, value::PEAK_BYTES), Some((177, 5665)));
-        assert_eq!(of(5000, 0, value::PEAK_BYTES), Some((5000, 5000)));
+        // Nothing but mappings: up to 3.84 periods may have been missed.
+        assert_eq!(of(5000, 0, value::PEAK_BYTES), Some((5000, 8841)));
         assert_eq!(interval(Precision::Exact, &[1; 6], 0), None);
     }
 }

@@ -9,8 +9,21 @@ use std::time::{Duration, Instant};
 use crate::cgroup::memory_limit;
 use crate::free_space::free_bytes;
 
-/// Minor versions of `CPython` 3 that the tracker knows.
-const SUPPORTED_MINORS: [u32; 1] = [11];
+/// Oldest minor version of `CPython` 3 that the tracker records.
+const OLDEST_MINOR: u32 = 8;
+/// Names of interpreters that are looked for on the `PATH`.
+const NAMES: [&str; 10] = [
+    "python3",
+    "python",
+    "python3.8",
+    "python3.9",
+    "python3.10",
+    "python3.11",
+    "python3.12",
+    "python3.13",
+    "python3.14",
+    "python3.15",
+];
 /// An interpreter that says nothing for this long is left out.
 const PATIENCE: Duration = Duration::from_secs(5);
 const QUESTION: &str = "import sys, sysconfig, importlib.util\n\
@@ -89,9 +102,8 @@ fn python_paths() -> Vec<PathBuf> {
     let own = [".venv", "venv"].into_iter().filter_map(|name| Some(std::env::current_dir().ok()?.join(name)));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let environments = environment.chain(own).map(|folder| folder.join("bin/python"));
-    let on_path = std::env::split_paths(&path)
-        .flat_map(|folder| ["python3", "python", "python3.11"].map(|name| folder.join(name)))
-        .collect::<Vec<_>>();
+    let on_path =
+        std::env::split_paths(&path).flat_map(|folder| NAMES.map(|name| folder.join(name))).collect::<Vec<_>>();
     let mut seen = BTreeSet::new();
     // `python` and `python3` beside each other are one interpreter; an environment's is another than the one it links to.
     let identity = |path: &PathBuf| (path.parent().map(Path::to_owned), fs::canonicalize(path).ok());
@@ -106,14 +118,13 @@ fn ask(path: PathBuf, packages: &[&str]) -> Python {
         return Python { path, version: None, is_virtual_environment: false, packages: Vec::new(), support };
     };
     let version = format!("{major}.{minor}.{micro}");
-    let is_known = major == "3" && minor.parse().is_ok_and(|minor| SUPPORTED_MINORS.contains(&minor));
-    let known = SUPPORTED_MINORS.map(|minor| format!("3.{minor}")).join(", ");
+    let is_known = major == "3" && minor.parse().is_ok_and(|minor: u32| minor >= OLDEST_MINOR);
     let reason = if name != "cpython" {
         Some(format!("expected CPython, found {name}"))
     } else if is_free_threaded == "True" {
         Some("free-threaded builds are not supported".to_owned())
     } else if !is_known {
-        Some(format!("expected Python {known}, found {version}"))
+        Some(format!("expected Python 3.{OLDEST_MINOR} or newer, found {version}"))
     } else {
         None
     };

@@ -59,6 +59,16 @@ unsafe fn mapped(address: *mut c_void, bytes: usize, flags: c_int) {
     drop(errno);
 }
 
+/// Whether a mapping that counts covers `address`.
+pub(crate) fn is_counted(address: usize) -> bool {
+    // Inside, so that a signal's handler that maps memory does not wait for this thread.
+    let Some(_inside) = state::enter() else { return false };
+    REGIONS.with(|regions| {
+        let at = regions.as_slice().partition_point(|region| region.end <= address);
+        regions.as_slice().get(at).is_some_and(|region| region.start <= address)
+    })
+}
+
 /// Takes `[start, end)` out of all regions.
 fn cut(shard: &mut Shard, start: usize, end: usize) {
     loop {

@@ -8,7 +8,7 @@ use core::ffi::c_void;
 use crate::python::{Allocator, Arenas, original, running_thread_state};
 use crate::shard::{Kind, SMALL_OBJECT};
 use crate::stack::current_node;
-use crate::{sampling, shadow, state};
+use crate::{mappings, sampling, shadow, state};
 
 /// The wrapper of one allocator.
 pub(crate) fn wrapper(original: *mut c_void) -> Allocator {
@@ -89,14 +89,15 @@ pub(crate) fn arena_wrapper(original: *mut Arenas) -> Arenas {
     Arenas { context: original.cast(), alloc: arena_alloc, free: arena_free }
 }
 
+/// An arena is taken while a small request is served. Anything else is a chunk for Python's frames: a mapping like any.
 unsafe extern "C" fn arena_alloc(context: *mut c_void, size: usize) -> *mut c_void {
     let original = *context.cast::<Arenas>();
-    let _inside = state::enter();
+    let _inside = if sampling::is_serving() { state::enter() } else { None };
     (original.alloc)(original.context, size)
 }
 
 unsafe extern "C" fn arena_free(context: *mut c_void, arena: *mut c_void, size: usize) {
     let original = *context.cast::<Arenas>();
-    let _inside = state::enter();
+    let _inside = if mappings::is_counted(arena as usize) { None } else { state::enter() };
     (original.free)(original.context, arena, size);
 }

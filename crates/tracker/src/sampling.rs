@@ -69,8 +69,13 @@ pub(crate) fn serving<R>(serve: impl FnOnce() -> R) -> R {
 /// As [`draws`], for a block of malloc.
 #[inline]
 pub(crate) fn draws_of_malloc(size: usize) -> bool {
+    draws(size) && !is_serving()
+}
+
+/// True inside [`serving`].
+pub(crate) fn is_serving() -> bool {
     // SAFETY: the word is this thread's own.
-    draws(size) && unsafe { *bytes_left().add(1) } == 0
+    unsafe { *bytes_left().add(1) != 0 }
 }
 
 /// Whether a block of `size` bytes is drawn.

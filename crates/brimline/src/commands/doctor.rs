@@ -97,7 +97,7 @@ fn problems(found: &Doctor, tracker: Option<&String>) -> Vec<String> {
     }
     if !found.pythons.iter().any(|python| python.support == Support::Supported) {
         problems.push(
-            "no interpreter whose allocations can be recorded; install CPython 3.11 (`apt install python3`, `pyenv install 3.11`)"
+            "no interpreter whose allocations can be recorded; install CPython 3.8 or newer (`apt install python3`, `pyenv install 3.13`)"
                 .into(),
         );
     }
