@@ -120,6 +120,18 @@ fn samples_are_told_with_their_intervals() {
         assert!(short.peak_bytes >= 8_000_000 && short.live_bytes == 0, "{}: {short:?}", python.bare.display());
         // 600 × 3033 bytes are 111 draws: one in a million runs is five deviations off.
         assert!((900_000..2_800_000).contains(&large.live_bytes), "{}: {large:?}", python.bare.display());
+
+        // Against a run without the large blocks: the difference has an interval, and it does not reach 0.
+        let less = session.write("script.py", &AMOUNTS.replace("large(600)", "large(0)"));
+        ended(session.brimline(run).args([&python.bare, &less])).expect_code(0);
+        let diff = ended(&mut session.brimline(["diff", "latest", "latest~1"])).expect_code(0).stdout;
+        assert!(diff.contains("± 95 %"), "{diff}");
+        let diff = ended(&mut session.brimline(["diff", "latest", "latest~1", "--json"])).expect_code(0).stdout;
+        let diff: Value = serde_json::from_str(&diff).unwrap();
+        let grown = &diff["rows"][0];
+        let number = |name: &str| grown[name].as_i64().unwrap();
+        assert!(number("delta_bytes_low") > 0 && number("delta_bytes_low") < number("delta_bytes"), "{grown}");
+        assert!(grown["within_noise"] == false && diff["totals"]["delta_bytes_high"].is_i64(), "{grown}");
     }
 }
 
