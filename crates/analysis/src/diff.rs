@@ -3,6 +3,7 @@
 use brimline_profile::{Precision, Profile, ProfileBuilder, ValueType, value};
 
 use crate::aggregate::{Place, Query, aggregate};
+use crate::interval::of;
 
 /// Columns of a pair, in this order.
 const COLUMNS: [(&str, &str); 6] = [
@@ -76,16 +77,14 @@ impl Change {
         self.after_bytes.saturating_sub(self.before_bytes)
     }
 
-    /// Standard error of [`Change::delta_bytes`] in bytes; `None` if neither profile was sampled. The two samples are taken
-    /// as independent; where both are of one process and share blocks, the error is smaller.
-    pub fn standard_error(&self, before: Precision, after: Precision) -> Option<f64> {
-        standard_error(self.variances, before, after)
+    /// 95 % interval of [`Change::delta_bytes`]; `None` if neither profile was sampled.
+    pub fn interval(&self, before: Precision, after: Precision) -> Option<(i64, i64)> {
+        interval([self.before_bytes, self.after_bytes], self.variances, [before, after])
     }
 
-    /// Whether sampling alone explains the change: it lies within the 95 % interval around none.
+    /// Whether sampling alone explains the change: its interval holds 0.
     pub fn is_within_noise(&self, before: Precision, after: Precision) -> bool {
-        let error = self.standard_error(before, after);
-        error.is_some_and(|error| error > 0.0 && (self.delta_bytes() as f64).abs() <= Z * error)
+        self.interval(before, after).is_some_and(|(low, high)| low <= 0 && 0 <= high)
     }
 
     /// Blocks more than before.
@@ -94,19 +93,25 @@ impl Change {
     }
 }
 
-/// Quantile of the normal distribution for 95 %.
-pub const Z: f64 = 1.959_964;
-
-/// Standard error of a difference of bytes with these [`Change::variances`]; `None` if neither profile was sampled.
-pub fn standard_error(variances: [i64; 2], before: Precision, after: Precision) -> Option<f64> {
-    let periods = [before, after].map(|precision| match precision {
-        Precision::Exact => None,
-        Precision::Sampled { period } => Some(period as f64),
+/// 95 % interval of the difference of bytes before and after with these [`Change::variances`]; `None` if neither was
+/// sampled.
+///
+/// Made of the intervals of the two (Newcombe 1998, method 10): right also where one has few draws or none. The two
+/// samples are taken as independent; where both are of one process and share blocks, the true interval is smaller.
+pub fn interval(bytes: [i64; 2], variances: [i64; 2], precisions: [Precision; 2]) -> Option<(i64, i64)> {
+    if precisions == [Precision::Exact; 2] {
+        return None;
+    }
+    let distances = [0, 1].map(|side| {
+        let estimate = bytes[side];
+        let (low, high) =
+            of(precisions[side], estimate, variances[side], value::LIVE_BYTES).unwrap_or((estimate, estimate));
+        ((estimate - low) as f64, (high - estimate) as f64)
     });
-    periods.iter().any(Option::is_some).then(|| {
-        let parts = variances.iter().zip(periods);
-        parts.map(|(&variance, period)| variance as f64 * period.unwrap_or(0.0)).sum::<f64>().sqrt()
-    })
+    let delta = bytes[1].saturating_sub(bytes[0]);
+    let [before, after] = distances;
+    let (down, up) = (after.0.hypot(before.1), after.1.hypot(before.0));
+    Some((delta.saturating_sub(down.round() as i64), delta.saturating_add(up.round() as i64)))
 }
 
 /// Two profiles side by side: each stack once, with its bytes and count before and after.
@@ -175,6 +180,17 @@ mod tests {
     fn a_profile_does_not_differ_from_itself() {
         let profile = example::service();
         assert_eq!(all(&pair((&profile, 0, 1), (&profile, 0, 1)), Direction::Both), []);
+    }
+
+    #[test]
+    fn what_was_not_drawn_may_have_been_there() {
+        let sampled = Precision::Sampled { period: 1000 };
+        // Nothing drawn before, 3,000 bytes counted after: 3.84 periods may have been missed.
+        assert_eq!(interval([0, 3000], [0, 0], [sampled, Precision::Exact]), Some((-841, 3000)));
+        assert_eq!(interval([0, 5000], [0, 0], [sampled, Precision::Exact]), Some((1159, 5000)));
+        // 100 draws each: the intervals' distances add up as squares.
+        assert_eq!(interval([100_000; 2], [100_000; 2], [sampled; 2]), Some((-27_983, 27_983)));
+        assert_eq!(interval([1, 2], [0, 0], [Precision::Exact; 2]), None);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Allocations by size class.
 
+use brimline_profile::Precision;
 use brimline_profile::formats::recording::SizeClass;
+
+use crate::interval::of_size;
 
 /// One size class with something in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +20,24 @@ pub struct SizeRow {
     pub total_bytes: u64,
     /// Blocks ever allocated.
     pub total_count: u64,
+}
+
+/// A 95 % interval: lowest and highest value.
+pub type Interval = (i64, i64);
+
+impl SizeRow {
+    /// Intervals of the live bytes and blocks, then of those ever allocated; `None` for what was counted, not sampled.
+    pub fn intervals(&self, precision: Precision) -> Option<[Interval; 4]> {
+        let of = |bytes: i64, count: i64| {
+            let size = if count > 0 { bytes as f64 / count as f64 } else { self.max_bytes as f64 };
+            let (low, high) = of_size(precision, count, size)?;
+            let in_bytes = |count: i64| (count as f64 * size).round() as i64;
+            Some([(in_bytes(low).min(bytes), in_bytes(high).max(bytes)), (low, high)])
+        };
+        let [live_bytes, live_count] = of(self.live_bytes, self.live_count)?;
+        let [total_bytes, total_count] = of(self.total_bytes as i64, self.total_count as i64)?;
+        Some([live_bytes, live_count, total_bytes, total_count])
+    }
 }
 
 /// The classes in use, smallest blocks first. What was allocated and freed in different classes (a block resized in

@@ -143,6 +143,11 @@ fn nothing_recorded(
         .into_iter()
         .map(|refusal| format!("process {}: {}", refusal.pid, refusal.reason))
         .collect();
+    if reasons.is_empty() {
+        let refused =
+            run.entry.record.processes.iter().filter_map(|process| Some((process.pid, process.refused.as_ref()?)));
+        reasons.extend(refused.map(|(pid, reason)| format!("process {pid}: {reason}")));
+    }
     if let Tracking::Off { reason } = &run.entry.record.tracking {
         reasons.push(reason.clone());
     }

@@ -27,6 +27,7 @@ use std::io::Write;
 use clap::Parser;
 
 fn main() -> std::process::ExitCode {
+    brimline_capture::survive_limit_of_file_sizes();
     match commands::execute(cli::Cli::parse()) {
         Ok(code) => code.into(),
         // Whoever read our output has seen enough.

@@ -16,9 +16,13 @@ pub(crate) fn installed(store: &Path) -> Result<PathBuf, String> {
     let user = fs::metadata("/proc/self").map_or(0, |own| own.uid());
     // A home that cannot be written (containers, system users) must not cost the recording.
     let fallback = std::env::temp_dir().join(format!("brimline-{user}"));
+    let own = cache.map(|cache| cache.join("brimline"));
+    let private = own.into_iter().chain([fallback, store.join("tracker")]).map(|folder| (folder, PRIVATE));
+    // A program of root's may become another user's, who then must be able to load what its environment names.
+    let shared = (user == 0).then(|| (PathBuf::from("/var/cache/brimline"), SHARED));
     let mut reasons = Vec::new();
-    for folder in cache.map(|cache| cache.join("brimline")).into_iter().chain([fallback, store.join("tracker")]) {
-        match install(LIBRARY, &folder) {
+    for (folder, mode) in shared.into_iter().chain(private) {
+        match install(LIBRARY, &folder, mode) {
             Ok(path) => return Ok(path),
             Err(error) => reasons.push(format!("`{}`: {error}", folder.display())),
         }
@@ -26,16 +30,20 @@ pub(crate) fn installed(store: &Path) -> Result<PathBuf, String> {
     Err(format!("the tracker could not be written to {}", reasons.join(" nor to ")))
 }
 
+/// Permissions of the folder; the file has the same without the right to execute.
+const PRIVATE: u32 = 0o700;
+const SHARED: u32 = 0o755;
+
 /// Writes `library` to `folder` under the hash of its bytes, unless it is there already.
-fn install(library: &[u8], folder: &Path) -> io::Result<PathBuf> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+fn install(library: &[u8], folder: &Path, mode: u32) -> io::Result<PathBuf> {
+    DirBuilder::new().recursive(true).mode(mode).create(folder)?;
     let metadata = fs::symlink_metadata(folder)?;
     let owner = fs::metadata("/proc/self")?.uid();
     if !metadata.is_dir() || metadata.uid() != owner {
         return Err(io::Error::other("the folder belongs to someone else"));
     }
-    if metadata.permissions().mode() & 0o077 != 0 {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    if metadata.permissions().mode() & 0o777 != mode {
+        fs::set_permissions(folder, fs::Permissions::from_mode(mode))?;
     }
     if !brimline_capture::can_execute(folder) {
         return Err(io::Error::other("the file system is mounted with `noexec`"));
@@ -45,7 +53,7 @@ fn install(library: &[u8], folder: &Path) -> io::Result<PathBuf> {
         return Ok(path);
     }
     let temporary = folder.join(format!(".tracker-{}.tmp", std::process::id()));
-    let written = write(&temporary, library).and_then(|()| fs::rename(&temporary, &path));
+    let written = write(&temporary, library, mode & 0o666).and_then(|()| fs::rename(&temporary, &path));
     if written.is_err() {
         // Whatever stopped the writing is what the user should hear.
         let _ = fs::remove_file(&temporary);
@@ -53,9 +61,11 @@ fn install(library: &[u8], folder: &Path) -> io::Result<PathBuf> {
     written.map(|()| path)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let _ = fs::remove_file(path);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    // Whatever the umask says.
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -83,15 +93,15 @@ mod tests {
     fn written_once_private_and_repaired() {
         let parent = tempfile::tempdir().expect("a temporary folder");
         let folder = parent.path().join("a/brimline");
-        let path = install(b"library", &folder).expect("installs");
+        let path = install(b"library", &folder, PRIVATE).expect("installs");
         let mode = |path: &Path| fs::metadata(path).expect("is there").permissions().mode() & 0o777;
         assert_eq!((mode(&folder), mode(&path)), (0o700, 0o600));
         let first = fs::metadata(&path).expect("is there").ino();
-        assert_eq!(install(b"library", &folder).expect("installs"), path);
+        assert_eq!(install(b"library", &folder, PRIVATE).expect("installs"), path);
         assert_eq!(fs::metadata(&path).expect("is there").ino(), first);
         fs::write(&path, b"librarx").expect("writes");
-        install(b"library", &folder).expect("installs");
+        install(b"library", &folder, PRIVATE).expect("installs");
         assert_eq!(fs::read(&path).expect("reads"), b"library");
-        assert_ne!(install(b"other", &folder).expect("installs"), path);
+        assert_ne!(install(b"other", &folder, PRIVATE).expect("installs"), path);
     }
 }

@@ -37,5 +37,5 @@ pub use observer::{LiveProcess, LiveState, Observer, Problem};
 pub use plan::{Plan, SnapshotThreshold, SnapshotTriggers};
 pub use recorder::{Outcome, record};
 pub use recording_header::RecordingHeader;
-pub use signals::signal_number;
+pub use signals::{signal_number, survive_limit_of_file_sizes};
 pub use snapshot::{COLLECTION_TIMEOUT, SnapshotRequest, mark, snapshot};

@@ -19,6 +19,8 @@ pub(crate) struct Stat {
 pub(crate) struct Status {
     pub(crate) rss: Option<u64>,
     pub(crate) max_rss: Option<u64>,
+    /// Effective user.
+    pub(crate) user: Option<u32>,
     pub(crate) vms: Option<u64>,
     pub(crate) stack: Option<u64>,
     pub(crate) swap: Option<u64>,
@@ -94,6 +96,11 @@ fn parse_status(text: &str) -> Status {
             "VmStk" => &mut status.stack,
             "VmSwap" => &mut status.swap,
             "RssFile" => &mut status.mapped_files,
+            "Uid" => {
+                // Real, effective, saved, of the file system.
+                status.user = value.split_whitespace().nth(1).and_then(|user| user.parse().ok());
+                continue;
+            }
             "Threads" => {
                 status.threads = value.trim().parse().ok();
                 continue;

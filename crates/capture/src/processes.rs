@@ -16,6 +16,8 @@ pub(crate) struct Watched {
     pub(crate) record: ProcessRecord,
     /// The recording that the process writes now.
     pub(crate) recording: Option<PathBuf>,
+    /// Its effective user at the last sample.
+    pub(crate) user: Option<u32>,
     /// Samples until the costly figures are due again.
     pub(crate) rollup_wait: u32,
 }
@@ -94,7 +96,7 @@ impl Processes {
             command: proc_files::command_line(pid).map(|command| without_secrets(&command)).unwrap_or_default(),
             ..ProcessRecord::default()
         };
-        self.push(Watched { start_ticks: stat.start_ticks, record, recording: None, rollup_wait: 0 });
+        self.push(Watched { start_ticks: stat.start_ticks, record, recording: None, user: None, rollup_wait: 0 });
         true
     }
 
@@ -123,7 +125,7 @@ impl Processes {
                     end: Some(Timestamp::now()),
                     ..ProcessRecord::default()
                 };
-                self.push(Watched { start_ticks: 0, record, recording: None, rollup_wait: 0 });
+                self.push(Watched { start_ticks: 0, record, recording: None, user: None, rollup_wait: 0 });
             }
             let watched = &mut self.list[self.places[&file.pid]];
             watched.record.start = watched.record.start.min(started);
@@ -143,6 +145,21 @@ impl Processes {
 
     pub(crate) fn alive_mut(&mut self) -> impl Iterator<Item = &mut Watched> {
         self.list.iter_mut().filter(|watched| watched.is_alive())
+    }
+
+    /// Says of Pythons without a recording that run as another user why they have none.
+    pub(crate) fn explain_missing(&mut self) {
+        let own = proc_files::status(std::process::id()).and_then(|status| status.user);
+        for watched in self.list.iter_mut().filter(|watched| watched.record.recordings.is_empty()) {
+            let is_python = watched.record.command.first().is_some_and(|word| word.contains("python"));
+            if let (Some(own), Some(user), true) = (own, watched.user, is_python)
+                && own != user
+            {
+                watched.record.refused = Some(format!(
+                    "it runs as user {user}, who cannot write the recordings of user {own}: put brimline behind the change of user (`… brimline run -- python …`)"
+                ));
+            }
+        }
     }
 
     /// Stems of recordings whose processes have ended since the last call.

@@ -133,6 +133,7 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
     let mut processes = watch.processes;
     processes.mark_ended();
     processes.find_recordings();
+    processes.explain_missing();
     // The kernel's maximum of a new process starts with that of its parent, brimline: only beyond it does it say more.
     if let Some(program) = processes.get_mut(pid).filter(|_| own_max_rss.is_some_and(|own| waited.max_rss > own)) {
         program.record.max_rss_bytes = program.record.max_rss_bytes.max(Some(waited.max_rss));
@@ -421,6 +422,11 @@ fn finish(
     run.record.end = Some(RunEnd { at: Timestamp::now(), exit });
     run.record.processes = processes.records();
     run.record.python_versions = processes.python_versions();
+    for process in &run.record.processes {
+        if let Some(reason) = &process.refused {
+            problems.tell(Problem::Refused { pid: process.pid, reason: reason.clone() });
+        }
+    }
     for refusal in artifacts::refusals(&run.folder).unwrap_or_default() {
         let reason = Some(refusal.reason.clone());
         match run.record.processes.iter_mut().find(|process| process.pid == refusal.pid) {

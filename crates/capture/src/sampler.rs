@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use brimline_store::series::Sample;
 
+use crate::command_line::without_secrets;
 use crate::observer::{LiveProcess, LiveState};
 use crate::proc_files;
 use crate::processes::{Processes, Watched};
@@ -26,6 +27,12 @@ pub(crate) fn sample(processes: &mut Processes, seconds: f64, interval: Duration
 fn sample_process(watched: &mut Watched, seconds: f64, interval: Duration) -> Option<Sample> {
     let pid = watched.record.pid;
     let status = proc_files::status(pid)?;
+    if watched.user != status.user {
+        // Who changes the user executes the program proper next.
+        watched.user = status.user;
+        watched.record.command =
+            proc_files::command_line(pid).map(|command| without_secrets(&command)).unwrap_or_default();
+    }
     watched.record.last_rss_bytes = status.rss;
     watched.record.max_rss_bytes = watched.record.max_rss_bytes.max(status.max_rss);
     let mut sample = Sample {

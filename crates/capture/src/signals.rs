@@ -73,6 +73,21 @@ extern "C" fn handler(signal: i32, info: *mut libc::siginfo_t, _context: *mut li
     }
 }
 
+/// Has a write beyond the limit of file sizes (`ulimit -f`) fail, as for CPython, instead of ending this process. Programs
+/// started later have the default again.
+pub fn survive_limit_of_file_sizes() {
+    extern "C" fn nothing(_: i32) {}
+    // SAFETY: all-zero is a valid sigaction, and the handler does nothing.
+    unsafe {
+        let mut action: libc::sigaction = mem::zeroed();
+        libc::sigaction(libc::SIGXFSZ, ptr::null(), &raw mut action);
+        if action.sa_sigaction == libc::SIG_DFL {
+            action.sa_sigaction = nothing as *const () as usize;
+            libc::sigaction(libc::SIGXFSZ, &raw const action, ptr::null_mut());
+        }
+    }
+}
+
 impl Signals {
     /// Installs the handlers. Signals that brimline was started with as ignored (nohup) stay ignored, unless `wanted`.
     pub(crate) fn install(wanted: Option<i32>) -> io::Result<Self> {

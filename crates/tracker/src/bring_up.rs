@@ -35,19 +35,16 @@ pub(crate) extern "C" fn start() {
     // SAFETY: the C library is ready when constructors run.
     unsafe {
         let folder = libc::getenv(FOLDER_VARIABLE.as_ptr());
-        if folder.is_null() || libc::dlsym(libc::RTLD_DEFAULT, c"PyMem_SetAllocator".as_ptr()).is_null() {
+        let version = libc::dlsym(libc::RTLD_DEFAULT, c"Py_GetVersion".as_ptr());
+        if folder.is_null() || version.is_null() {
             return;
         }
         let folder = CStr::from_ptr(folder);
-        let version = libc::dlsym(libc::RTLD_DEFAULT, c"Py_GetVersion".as_ptr());
-        if version.is_null() {
-            return;
-        }
         let version: unsafe extern "C" fn() -> *const c_char = core::mem::transmute(version);
         let version = CStr::from_ptr(version()).to_bytes();
         let number = version.split(|&byte| byte == b' ').next().unwrap_or(version);
         let hex = match parse(number) {
-            Some(hex) if hex >> 16 & 0xff >= OLDEST_MINOR => hex,
+            Some(hex) if hex >> 24 == 3 && hex >> 16 & 0xff >= OLDEST_MINOR => hex,
             _ => {
                 recording::refuse(folder, &[b"Python ", number, b" is not supported: expected 3.8 or newer\n"]);
                 return;
@@ -200,6 +197,8 @@ unsafe extern "C" fn on_main_thread(_: *mut c_void) -> c_int {
         }
     }
     register_at_exit();
+    // Until it is asked for its name, which a program that ends at once never is.
+    ticker::set_name(libc::pthread_self() as u64, b"MainThread");
     ticker::ensure_running();
     (api.err_restore)(kind, value, trace);
     0
@@ -346,7 +345,7 @@ unsafe extern "C" fn at_exit(_: *mut c_void, _: *mut c_void) -> *mut c_void {
         // Outside the tracker: what the collection frees is the program's.
         (api.collect)();
         if let Some(_entered) = state::enter() {
-            ticker::name_threads();
+            ticker::name_threads(true);
             (api.err_clear)();
         }
         state::deactivate();

@@ -120,9 +120,10 @@ pub(crate) fn tid() -> u32 {
     unsafe { libc::syscall(libc::SYS_gettid) as u32 }
 }
 
-/// Sleeps until `*word != expected`, a wake-up, or `seconds` have passed.
-pub(crate) fn futex_wait(word: *const u32, expected: u32, seconds: i64) {
-    let timeout = libc::timespec { tv_sec: seconds, tv_nsec: 0 };
+/// Sleeps until `*word != expected`, a wake-up, or the time has passed.
+pub(crate) fn futex_wait(word: *const u32, expected: u32, nanoseconds: u64) {
+    let second = 1_000_000_000;
+    let timeout = libc::timespec { tv_sec: (nanoseconds / second) as i64, tv_nsec: (nanoseconds % second) as i64 };
     // SAFETY: the word lies in the recording, which stays mapped.
     unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAIT, expected, &raw const timeout) };
 }

@@ -10,7 +10,7 @@ use crate::lock::Lock;
 use crate::recording;
 use crate::shard::{Shard, expect_several_threads};
 use crate::state::{LEAVING, thread_slot};
-use crate::system;
+use crate::{system, ticker};
 
 /// So many threads have rows of their own, whatever became of them; further ones take the rows of threads that ended.
 const OWN_ROWS: usize = 128;
@@ -82,6 +82,7 @@ pub(crate) fn register() -> Option<*mut Shard> {
         (*shard).farewells = 0;
         slot.write(shard);
         libc::pthread_setspecific(KEY.load(Ordering::Acquire), shard.cast());
+        ticker::wake();
         (*shard).inside = false;
         Some(shard)
     }

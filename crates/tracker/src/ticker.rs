@@ -1,4 +1,4 @@
-//! The tracker's own thread: once a second it notes the time and what malloc holds; on request it collects garbage, so
+//! The tracker's own thread: once a second it notes the time and what malloc holds; it asks new threads for their names; on request it collects garbage, so
 //! that a snapshot can be taken while the program's threads block in C.
 
 use core::ptr;
@@ -11,6 +11,8 @@ use crate::{recording, state, system, threads};
 
 static RUNNING: AtomicBool = AtomicBool::new(false);
 const STACK_BYTES: usize = 256 << 10;
+const TICK_NS: u64 = 1_000_000_000;
+const NAMING_NS: u64 = 50_000_000;
 /// `mallinfo2` walks malloc's free lists: skipped for a while when it took longer than this.
 const SLOW_NS: u64 = 2_000_000;
 
@@ -57,30 +59,52 @@ extern "C" fn run(_: *mut libc::c_void) -> *mut libc::c_void {
     // SAFETY: the header stays mapped for good.
     let (request, done) =
         unsafe { (AtomicU32::from_ptr(&raw mut (*header).request), AtomicU32::from_ptr(&raw mut (*header).done)) };
+    let mut next_tick = system::now_ns(libc::CLOCK_MONOTONIC) + TICK_NS;
     while state::active() {
         let seen = done.load(Ordering::Relaxed);
-        system::futex_wait(request.as_ptr(), seen, 1);
+        let now = system::now_ns(libc::CLOCK_MONOTONIC);
+        if !NEW_THREAD.load(Ordering::Relaxed) {
+            system::futex_wait(request.as_ptr(), seen, next_tick.saturating_sub(now));
+        }
+        if NEW_THREAD.swap(false, Ordering::Relaxed) {
+            // Time to get its name, and a bound on how often the interpreter is interrupted for one.
+            system::futex_wait(request.as_ptr(), seen, NAMING_NS);
+        }
         let asked = request.load(Ordering::Acquire);
         if !state::active() {
             break;
         }
+        let is_due = system::now_ns(libc::CLOCK_MONOTONIC) >= next_tick;
         if asked != seen {
             with_interpreter(|api| {
                 // SAFETY: this thread holds the GIL.
                 unsafe { (api.collect)() };
-                name_threads();
+                name_threads(true);
             });
+        } else if has_nameless_thread() {
+            with_interpreter(|_| name_threads(is_due));
+        }
+        if asked != seen || is_due {
             tick();
+            next_tick = system::now_ns(libc::CLOCK_MONOTONIC) + TICK_NS;
+        }
+        if asked != seen {
             done.store(asked, Ordering::Release);
             system::futex_wake(done.as_ptr());
-            continue;
         }
-        if has_nameless_thread() {
-            with_interpreter(|_| name_threads());
-        }
-        tick();
     }
     ptr::null_mut()
+}
+
+/// Set when a thread has come whose name is not known yet.
+static NEW_THREAD: AtomicBool = AtomicBool::new(false);
+
+/// Has a new thread asked for its name soon: it may live for less than a second.
+pub(crate) fn wake() {
+    if RUNNING.load(Ordering::Relaxed) && !NEW_THREAD.swap(true, Ordering::Relaxed) {
+        // SAFETY: the header stays mapped for good.
+        system::futex_wake(unsafe { &raw mut (*recording::header()).request });
+    }
 }
 
 /// Runs `action` with the GIL, counted like any thread, and stops being counted afterwards.
@@ -146,8 +170,9 @@ fn has_nameless_thread() -> bool {
     found
 }
 
-/// Copies the names that Python's `threading` module has for its threads. Needs the GIL.
-pub(crate) fn name_threads() {
+/// Copies the names that Python's `threading` module has for its threads; with `for_good`, threads that it does not know
+/// are not asked about again. Needs the GIL.
+pub(crate) fn name_threads(for_good: bool) {
     let api = Api::get();
     // SAFETY: the caller holds the GIL; `threading` is not imported, only looked up.
     unsafe {
@@ -172,12 +197,17 @@ pub(crate) fn name_threads() {
             }
         }
         (api.err_clear)();
-        // Threads that Python does not know are not asked about again.
-        threads::for_each_row(|row| (*row).reserved[0] = 1);
+        if for_good {
+            threads::for_each_row(|row| (*row).reserved[0] = 1);
+        }
     }
 }
 
-unsafe fn set_name(ident: u64, name: &[u8]) {
+/// Names the thread that Python knows as `ident`.
+///
+/// # Safety
+/// The recording is there.
+pub(crate) unsafe fn set_name(ident: u64, name: &[u8]) {
     threads::for_each_row(|row| {
         if (*row).ident == ident {
             let row: &mut Thread = &mut *row;

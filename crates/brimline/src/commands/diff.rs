@@ -4,8 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use brimline_analysis::aggregate::{Attribution, Query};
-use brimline_analysis::diff::{AFTER_BYTES, Change, Direction, Z, changes, pair, standard_error};
+use brimline_analysis::diff::{AFTER_BYTES, Change, Direction, changes, interval, pair};
 use brimline_analysis::places::Places;
+use brimline_profile::formats::recording::Mode;
 use brimline_profile::{Precision, Profile};
 use serde_json::{Map, Value, json};
 
@@ -125,9 +126,10 @@ impl Difference<'_> {
         (self.before.recorded.profile.precision, self.after.recorded.profile.precision)
     }
 
-    fn error_of_totals(&self) -> Option<f64> {
+    fn interval_of_totals(&self) -> Option<(i64, i64)> {
         let (before, after) = self.precisions();
-        standard_error([self.totals[4], self.totals[5]], before, after)
+        let [before_bytes, _, after_bytes, _, before_variance, after_variance] = self.totals;
+        interval([before_bytes, after_bytes], [before_variance, after_variance], [before, after])
     }
 
     fn write_json(&self, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -144,15 +146,16 @@ impl Difference<'_> {
         ] {
             totals.insert(name.into(), json!(value));
         }
-        insert_interval(&mut totals, after_bytes.saturating_sub(before_bytes), self.error_of_totals());
+        insert_interval(&mut totals, self.interval_of_totals());
         let totals = Value::Object(totals);
         write!(
             out,
-            "{{\"schema\":\"brimline.diff/1\",\"before\":{},\"after\":{},\"by\":\"{}\",\"metric\":\"{}\",\"totals\":{totals},\n\"rows\":[",
+            "{{\"schema\":\"brimline.diff/1\",\"before\":{},\"after\":{},\"by\":\"{}\",\"metric\":\"{}\",\"notes\":{},\"totals\":{totals},\n\"rows\":[",
             json!(self.before.name),
             json!(self.after.name),
             self.args.by.name(),
             self.args.metric.name(),
+            json!(notes(self.before, self.after)),
         )?;
         let texts = (self.args.by == RowKind::Stack).then(|| FrameTexts::of(&self.pair, self.places()));
         for (index, change) in self.changes.iter().take(self.args.top.unwrap_or(usize::MAX)).enumerate() {
@@ -169,8 +172,7 @@ impl Difference<'_> {
                 row.insert(name.into(), json!(value));
             }
             let (before, after) = self.precisions();
-            let error = change.standard_error(before, after);
-            if insert_interval(&mut row, change.delta_bytes(), error) {
+            if insert_interval(&mut row, change.interval(before, after)) {
                 row.insert("within_noise".into(), json!(change.is_within_noise(before, after)));
             }
             row.insert("state".into(), json!(change.state.name()));
@@ -189,15 +191,19 @@ impl Difference<'_> {
         let name = if self.args.metric == Metric::Count { "live" } else { self.args.metric.name() };
         writeln!(
             out,
-            "{name} {} → {} ({}{}), blocks {} → {} ({})\n",
+            "{name} {} → {} ({}{}), blocks {} → {} ({})",
             bytes(before_bytes),
             bytes(after_bytes),
             delta_bytes(after_bytes.saturating_sub(before_bytes)),
-            self.error_of_totals().map(|error| format!(" ± {}", half_width(error))).unwrap_or_default(),
+            self.interval_of_totals().map(|range| format!("; 95 %: {}", text(range))).unwrap_or_default(),
             count(before_count),
             count(after_count),
             delta_count(after_count.saturating_sub(before_count)),
         )?;
+        for note in notes(self.before, self.after) {
+            writeln!(out, "{}", plain(&note))?;
+        }
+        writeln!(out)?;
         if self.changes.is_empty() {
             writeln!(out, "{}", if self.args.all { "no difference" } else { "nothing grew" })?;
             return Ok(());
@@ -207,11 +213,14 @@ impl Difference<'_> {
         let sites: Vec<Site> = shown.iter().map(|change| Site::of(&self.pair, self.places(), &change.place)).collect();
         let labels: Vec<String> = sites.iter().map(|site| plain(&site.label()).into_owned()).collect();
         let place_width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(5).max(5);
+        let (before, after) = self.precisions();
+        let range = |change: &Change| change.interval(before, after).map(text).unwrap_or_default();
+        let range_width = shown.iter().map(|change| range(change).chars().count()).max().unwrap_or(0);
         writeln!(
             out,
             "{bold}{:>10}{}  {:>10}  {:>10}  {:>10}  {:<6}  {:<place_width$}  source{reset}",
             "growth",
-            if self.error_of_totals().is_some() { format!("  {:>10}", "± 95 %") } else { String::new() },
+            if range_width > 0 { format!("  {:>range_width$}", "95 %") } else { String::new() },
             "before",
             "after",
             "blocks",
@@ -222,14 +231,12 @@ impl Difference<'_> {
         for ((change, site), label) in shown.iter().zip(&sites).zip(&labels) {
             let text = site.file.as_deref().zip(site.line).and_then(|(file, line)| self.after.source.line(file, line));
             let text = text.as_deref().map(plain).unwrap_or_default();
-            let (before, after) = self.precisions();
             let state = if change.is_within_noise(before, after) { "noise?" } else { change.state.name() };
             noise |= state == "noise?";
-            let error = change.standard_error(before, after);
             let line = format!(
                 "{:>10}{}  {:>10}  {:>10}  {:>10}  {:<6}  {label:<place_width$}  {dim}{}{reset}",
                 delta_bytes(change.delta_bytes()),
-                error.map(|error| format!("  {:>10}", half_width(error))).unwrap_or_default(),
+                if range_width > 0 { format!("  {:>range_width$}", range(change)) } else { String::new() },
                 bytes(change.before_bytes),
                 bytes(change.after_bytes),
                 delta_count(change.delta_count()),
@@ -249,17 +256,40 @@ impl Difference<'_> {
     }
 }
 
-/// Half the 95 % interval of a difference with this standard error.
-fn half_width(error: f64) -> String {
-    bytes((Z * error).round() as i64)
+/// A 95 % interval of a difference.
+fn text((low, high): (i64, i64)) -> String {
+    format!("{} … {}", delta_bytes(low), delta_bytes(high))
 }
 
-/// Adds error and 95 % interval of a sampled difference; false where all was counted.
-fn insert_interval(object: &mut Map<String, Value>, delta: i64, error: Option<f64>) -> bool {
-    let Some(error) = error else { return false };
-    let half = (Z * error).round() as i64;
-    object.insert("delta_bytes_error".into(), json!(error.round() as i64));
-    object.insert("delta_bytes_low".into(), json!(delta.saturating_sub(half)));
-    object.insert("delta_bytes_high".into(), json!(delta.saturating_add(half)));
+/// Adds the 95 % interval of a sampled difference; false where all was counted.
+fn insert_interval(object: &mut Map<String, Value>, interval: Option<(i64, i64)>) -> bool {
+    let Some((low, high)) = interval else { return false };
+    object.insert("delta_bytes_low".into(), json!(low));
+    object.insert("delta_bytes_high".into(), json!(high));
     true
+}
+
+/// Why rows may differ although the program did the same.
+fn notes(before: &Input, after: &Input) -> Vec<String> {
+    let mode = |input: &Input| input.recorded.processes.first().map(|process| process.mode);
+    let mut notes = Vec::new();
+    if let (Some(earlier), Some(later)) = (mode(before), mode(after))
+        && (earlier == Mode::Malloc) != (later == Mode::Malloc)
+    {
+        notes.push(format!(
+            "{} was recorded in mode {}, {} in mode {}: they count at different levels, so rows differ where the program does not",
+            before.name,
+            earlier.name(),
+            after.name,
+            later.name()
+        ));
+    }
+    let native = |input: &Input| input.recorded.processes.iter().any(|process| process.native_frames);
+    if native(before) != native(after) {
+        notes.push(
+            "one side has native frames and the other has not: --project-only or --cumulative compares Python lines"
+                .to_owned(),
+        );
+    }
+    notes
 }

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 
+use brimline_analysis::interval::interval;
 use brimline_analysis::lines::{FunctionLines, Increment, LineRow, find_functions, increments, lines};
-use brimline_profile::{FunctionId, value};
-use serde_json::json;
+use brimline_profile::{FunctionId, Precision, value};
+use serde_json::{Value, json};
 
 use crate::exit_code::ExitCode;
 use crate::input::{self, Input, SelectArgs};
@@ -116,9 +117,24 @@ fn write_json(
     increments: &Increments,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
+    let precision = input.recorded.profile.precision;
+    let insert_intervals = |object: &mut Value, values: &[i64]| {
+        for (name, column) in [
+            ("live_bytes", value::LIVE_BYTES),
+            ("live_count", value::LIVE_COUNT),
+            ("peak_bytes", value::PEAK_BYTES),
+            ("total_bytes", value::TOTAL_BYTES),
+            ("total_count", value::TOTAL_COUNT),
+        ] {
+            if let Some((low, high)) = interval(precision, values, column) {
+                object[format!("{name}_low")] = json!(low);
+                object[format!("{name}_high")] = json!(high);
+            }
+        }
+    };
     let row = |function: FunctionId, row: &LineRow| {
         let increment = increments.get(&(function, row.line));
-        json!({
+        let mut object = json!({
             "line": (row.line > 0).then_some(row.line),
             "live_bytes": row.inclusive[value::LIVE_BYTES], "live_count": row.inclusive[value::LIVE_COUNT],
             "peak_bytes": row.inclusive[value::PEAK_BYTES],
@@ -127,7 +143,9 @@ fn write_json(
             "own_total_bytes": row.own[value::TOTAL_BYTES], "own_total_count": row.own[value::TOTAL_COUNT],
             "increment_bytes": increment.map(|increment| increment.bytes),
             "highest_bytes": increment.map(|increment| increment.highest_bytes),
-        })
+        });
+        insert_intervals(&mut object, &row.inclusive);
+        object
     };
     let functions: Vec<_> = tables
         .iter()
@@ -135,7 +153,7 @@ fn write_json(
             let profile = &input.recorded.profile;
             let function = profile.functions[table.function.0 as usize];
             let file = profile.strings.get(function.file);
-            json!({
+            let mut object = json!({
                 "file": (!file.is_empty()).then_some(file),
                 "path": input.places.path(file),
                 "line": (function.start_line > 0).then_some(function.start_line),
@@ -144,7 +162,9 @@ fn write_json(
                 "live_bytes": table.totals[value::LIVE_BYTES], "peak_bytes": table.totals[value::PEAK_BYTES],
                 "total_bytes": table.totals[value::TOTAL_BYTES], "total_count": table.totals[value::TOTAL_COUNT],
                 "rows": table.rows.iter().map(|line| row(table.function, line)).collect::<Vec<_>>(),
-            })
+            });
+            insert_intervals(&mut object, &table.totals);
+            object
         })
         .collect();
     let answer =
@@ -159,6 +179,9 @@ fn write_tables(
     increments: &Increments,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
+    if let Precision::Sampled { period } = input.recorded.profile.precision {
+        writeln!(out, "sampled, one byte in {}: every number with its 95 % interval", count(period as i64))?;
+    }
     let source_columns = width().map_or(usize::MAX, |columns| columns.saturating_sub(80));
     for (index, table) in tables.iter().enumerate() {
         let profile = &input.recorded.profile;
@@ -179,22 +202,40 @@ fn write_tables(
             bytes(table.totals[value::TOTAL_BYTES]),
         )?;
         let has_increments = increments.keys().any(|(function, _)| *function == table.function);
-        let titles = ["live", "peak", "allocated", "blocks", "increment", "highest"];
-        let columns = if has_increments { titles.len() } else { titles.len() - 2 };
-        writeln!(out, "{:>6}{}  source", "line", right_aligned(&titles[..columns]))?;
+        let range = |values: &[i64], column: usize, text: fn(i64) -> String| {
+            let (low, high) = interval(profile.precision, values, column)?;
+            Some(format!("{}–{}", text(low), text(high)))
+        };
+        let numbers: [(&str, usize, fn(i64) -> String); 4] = [
+            ("live", value::LIVE_BYTES, bytes),
+            ("peak", value::PEAK_BYTES, bytes),
+            ("allocated", value::TOTAL_BYTES, bytes),
+            ("blocks", value::TOTAL_COUNT, count),
+        ];
+        let is_sampled = profile.precision != Precision::Exact;
+        let mut titles = Vec::new();
+        for (title, ..) in numbers {
+            titles.push(title);
+            titles.extend(is_sampled.then_some("95 %"));
+        }
+        if has_increments {
+            titles.extend(["increment", "highest"]);
+        }
+        writeln!(out, "{:>6}{}  source", "line", right_aligned(&titles, is_sampled))?;
         for line in lines_to_show(input, table, file, function.start_line) {
-            let mut cells = vec![String::new(); columns];
+            let mut cells = Vec::new();
             if let Some(row) = table.rows.iter().find(|row| row.line == line) {
-                cells[0] = bytes(row.inclusive[value::LIVE_BYTES]);
-                cells[1] = bytes(row.inclusive[value::PEAK_BYTES]);
-                cells[2] = bytes(row.inclusive[value::TOTAL_BYTES]);
-                cells[3] = count(row.inclusive[value::TOTAL_COUNT]);
+                for (_, column, text) in numbers {
+                    cells.push(text(row.inclusive[column]));
+                    cells.extend(range(&row.inclusive, column, text));
+                }
             }
+            cells.resize(titles.len() - if has_increments { 2 } else { 0 }, String::new());
             if let Some(increment) = increments.get(&(table.function, line)) {
-                cells[4] = delta_bytes(increment.bytes);
-                cells[5] = bytes(increment.highest_bytes);
+                cells.extend([delta_bytes(increment.bytes), bytes(increment.highest_bytes)]);
             }
-            let cells = right_aligned(&cells);
+            cells.resize(titles.len(), String::new());
+            let cells = right_aligned(&cells, is_sampled);
             let text = source(input, file, line);
             let written = format!("{line:>6}{cells}  {}", clip(&text, source_columns));
             writeln!(out, "{}", written.trim_end())?;
@@ -222,11 +263,13 @@ fn source(input: &Input, file: &str, line: u32) -> String {
     text.map(|text| plain(text).into_owned()).unwrap_or_default()
 }
 
-fn right_aligned<T: AsRef<str>>(cells: &[T]) -> String {
+/// Cells in columns; with `ranges`, every second one has room for an interval.
+fn right_aligned<T: AsRef<str>>(cells: &[T], ranges: bool) -> String {
     let mut text = String::new();
-    for cell in cells {
+    for (index, cell) in cells.iter().enumerate() {
         let cell = cell.as_ref();
-        text.extend(std::iter::repeat_n(' ', 12_usize.saturating_sub(cell.chars().count())));
+        let width: usize = if ranges && index % 2 == 1 { 23 } else { 12 };
+        text.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count())));
         text.push_str(cell);
     }
     text

@@ -37,10 +37,25 @@ impl Report for Csv {
                 }
             }
             Rows::Sizes(rows) => {
-                write!(out, "min_bytes,max_bytes,live_bytes,live_count,total_bytes,total_count\r\n")?;
+                write!(out, "min_bytes,max_bytes")?;
+                for name in ["live_bytes", "live_count", "total_bytes", "total_count"] {
+                    write!(out, ",{name}")?;
+                    if is_sampled(report) {
+                        write!(out, ",{name}_low,{name}_high")?;
+                    }
+                }
+                write!(out, "\r\n")?;
                 for row in rows.iter().take(top) {
-                    write!(out, "{},{},{},{},", row.min_bytes, row.max_bytes, row.live_bytes, row.live_count)?;
-                    write!(out, "{},{}\r\n", row.total_bytes, row.total_count)?;
+                    write!(out, "{},{}", row.min_bytes, row.max_bytes)?;
+                    let intervals = row.intervals(report.input.recorded.profile.precision);
+                    let values = [row.live_bytes, row.live_count, row.total_bytes as i64, row.total_count as i64];
+                    for (at, value) in values.into_iter().enumerate() {
+                        write!(out, ",{value}")?;
+                        if let Some(intervals) = intervals {
+                            write!(out, ",{},{}", intervals[at].0, intervals[at].1)?;
+                        }
+                    }
+                    write!(out, "\r\n")?;
                 }
             }
             Rows::Processes(rows) => {

@@ -56,11 +56,17 @@ impl Report for Json {
             }
             Rows::Sizes(rows) => {
                 for (index, row) in rows.iter().take(top).enumerate() {
-                    let object = json!({
+                    let mut object = json!({
                         "min_bytes": row.min_bytes, "max_bytes": row.max_bytes,
                         "live_bytes": row.live_bytes, "live_count": row.live_count, "peak_bytes": null,
                         "total_bytes": row.total_bytes, "total_count": row.total_count,
                     });
+                    let names = ["live_bytes", "live_count", "total_bytes", "total_count"];
+                    let intervals = row.intervals(report.input.recorded.profile.precision);
+                    for (name, (low, high)) in names.into_iter().zip(intervals.into_iter().flatten()) {
+                        object[format!("{name}_low")] = json!(low);
+                        object[format!("{name}_high")] = json!(high);
+                    }
                     write!(out, "{}{object}", separator(index))?;
                 }
             }

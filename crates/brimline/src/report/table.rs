@@ -193,22 +193,55 @@ fn places(report: &ReportInput<'_>, rows: &[Row], out: &mut dyn Write) -> anyhow
     Ok(())
 }
 
+/// Rows of right-aligned cells under their titles, each column as wide as its widest cell; the last one is text.
+fn grid(titles: &[&str], rows: &[Vec<String>], out: &mut dyn Write) -> anyhow::Result<()> {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([titles[column].chars().count(), 10]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..titles.len()).map(width).collect();
+    let titles = titles.iter().map(|title| (*title).to_owned()).collect();
+    for row in std::iter::once(&titles).chain(rows) {
+        let (text, numbers) = row.split_last().expect("a grid has columns");
+        for (cell, width) in numbers.iter().zip(&widths) {
+            write!(out, "{cell:>width$}  ")?;
+        }
+        writeln!(out, "{text}")?;
+    }
+    Ok(())
+}
+
+/// A number's cell, followed by that of its interval where it was sampled.
+fn with_range(number: String, range: Option<String>) -> impl Iterator<Item = String> {
+    std::iter::once(number).chain(range)
+}
+
 fn processes(report: &ReportInput<'_>, rows: &[ProcessRow], out: &mut dyn Write) -> anyhow::Result<()> {
     let top = report.top.unwrap_or(DEFAULT_TOP);
-    writeln!(out, "{:>10}  {:>10}  {:>10}  {:>10}  {:>10}  command", "process", "live", "peak", "allocated", "blocks")?;
-    for row in rows.iter().take(top) {
-        let of = |column: usize| row.values.get(column).copied().unwrap_or(0);
-        writeln!(
-            out,
-            "{:>10}  {:>10}  {:>10}  {:>10}  {:>10}  {}",
-            row.pid,
-            bytes(of(value::LIVE_BYTES)),
-            bytes(of(value::PEAK_BYTES)),
-            bytes(of(value::TOTAL_BYTES)),
-            count(of(value::LIVE_COUNT)),
-            plain(&command(&row.command)),
-        )?;
+    let precision = report.input.recorded.profile.precision;
+    let is_sampled = precision != Precision::Exact;
+    let columns: [(&str, usize, fn(i64) -> String); 4] = [
+        ("live", value::LIVE_BYTES, bytes),
+        ("peak", value::PEAK_BYTES, bytes),
+        ("allocated", value::TOTAL_BYTES, bytes),
+        ("blocks", value::LIVE_COUNT, count),
+    ];
+    let mut titles = vec!["process"];
+    for (title, ..) in columns {
+        titles.push(title);
+        titles.extend(is_sampled.then_some("95 %"));
     }
+    titles.push("command");
+    let cells = |row: &ProcessRow| {
+        let numbers = columns.into_iter().flat_map(|(_, column, text)| {
+            let range = is_sampled.then(|| range(precision, &row.values, column, text));
+            with_range(text(row.values.get(column).copied().unwrap_or(0)), range)
+        });
+        let command = plain(&command(&row.command)).into_owned();
+        std::iter::once(row.pid.to_string()).chain(numbers).chain([command]).collect()
+    };
+    let shown: Vec<Vec<String>> = rows.iter().take(top).map(cells).collect();
+    grid(&titles, &shown, out)?;
     if rows.len() > top {
         writeln!(
             out,
@@ -222,17 +255,25 @@ fn processes(report: &ReportInput<'_>, rows: &[ProcessRow], out: &mut dyn Write)
 }
 
 fn sizes(report: &ReportInput<'_>, rows: &[SizeRow], out: &mut dyn Write) -> anyhow::Result<()> {
-    writeln!(out, "{:>21}  {:>10}  {:>12}  {:>10}  {:>14}", "block size", "live", "blocks", "allocated", "blocks")?;
-    for row in rows.iter().take(report.top.unwrap_or(usize::MAX)) {
-        writeln!(
-            out,
-            "{:>21}  {:>10}  {:>12}  {:>10}  {:>14}",
-            format!("{}–{}", bytes(row.min_bytes as i64), bytes(row.max_bytes as i64)),
-            bytes(row.live_bytes),
-            count(row.live_count),
-            bytes(row.total_bytes as i64),
-            count(row.total_count as i64),
-        )?;
+    let precision = report.input.recorded.profile.precision;
+    let is_sampled = precision != Precision::Exact;
+    let mut titles = Vec::new();
+    for title in ["live", "blocks", "allocated", "blocks"] {
+        titles.push(title);
+        titles.extend(is_sampled.then_some("95 %"));
     }
-    Ok(())
+    titles.push("block size");
+    let cells = |row: &SizeRow| {
+        let texts: [fn(i64) -> String; 4] = [bytes, count, bytes, count];
+        let values = [row.live_bytes, row.live_count, row.total_bytes as i64, row.total_count as i64];
+        let intervals = row.intervals(precision);
+        let numbers = (0..4).flat_map(|at| {
+            let range = intervals.map(|all| format!("{}–{}", texts[at](all[at].0), texts[at](all[at].1)));
+            with_range(texts[at](values[at]), range)
+        });
+        let class = format!("{}–{}", bytes(row.min_bytes as i64), bytes(row.max_bytes as i64));
+        numbers.chain([class]).collect()
+    };
+    let shown: Vec<Vec<String>> = rows.iter().take(report.top.unwrap_or(usize::MAX)).map(cells).collect();
+    grid(&titles, &shown, out)
 }

@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
+use brimline_analysis::interval;
 use brimline_analysis::tree::{CallTree, call_tree};
-use brimline_profile::StackId;
+use brimline_profile::{Precision, StackId, value};
 
 use super::{Report, ReportInput};
 use crate::quantity::percent;
@@ -35,7 +36,23 @@ impl Report for Tree {
         let (profile, places) = (&report.input.recorded.profile, &report.input.places);
         let tree = call_tree(profile, report.metric.column(), report.filter, places);
         let total = tree.inclusive[0];
-        writeln!(out, "{:>10}  {:>6}  all stacks", report.metric.format(total), percent(total, total))?;
+        // Of sampled numbers each has its interval beside it.
+        let variances = matches!(profile.precision, Precision::Sampled { .. })
+            .then(|| call_tree(profile, report.metric.column() + value::VARIANCE, report.filter, places));
+        let range = |stack: StackId| {
+            let variance = variances.as_ref()?.inclusive[stack.0 as usize];
+            let (low, high) =
+                interval::of(profile.precision, tree.inclusive[stack.0 as usize], variance, report.metric.column())?;
+            Some(format!("  {:>21}", format!("{}–{}", report.metric.format(low), report.metric.format(high))))
+        };
+        let range = |stack: StackId| range(stack).unwrap_or_default();
+        writeln!(
+            out,
+            "{:>10}{}  {:>6}  all stacks",
+            report.metric.format(total),
+            range(StackId::ROOT),
+            percent(total, total)
+        )?;
         let most = report.top.unwrap_or(MOST_LINES);
         let mut lines = 0;
         // (stack, depth), next to be written last.
@@ -52,8 +69,9 @@ impl Report for Tree {
             let label = Site::of_frame(profile, places, frame).label();
             writeln!(
                 out,
-                "{:>10}  {:>6}  {:indent$}{}",
+                "{:>10}{}  {:>6}  {:indent$}{}",
                 report.metric.format(value),
+                range(stack),
                 percent(value, total),
                 "",
                 plain(&label),

@@ -79,7 +79,7 @@ fn soak_a_full_disk_stops_the_tracking_and_not_the_program() {
 #[test]
 fn soak_a_limit_of_file_sizes_stops_the_tracking_and_not_the_program() {
     let Some(python) = any_python() else { return };
-    for kilobytes in (1..=if soaking() { 20 } else { 3 }).map(|n| n * if soaking() { 100 } else { 600 }) {
+    for kilobytes in (0..=if soaking() { 20 } else { 3 }).map(|n| 20 + n * if soaking() { 100 } else { 600 }) {
         let session = Session::new();
         let script = session.write("growing.py", GROWING);
         let limited = format!("ulimit -f {kilobytes}; exec \"$@\"");

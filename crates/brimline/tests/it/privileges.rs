@@ -66,6 +66,27 @@ fn a_root_file_system_that_cannot_be_written_needs_only_a_place_for_the_store() 
 }
 
 #[test]
+fn a_program_that_gives_up_root_is_told_where_brimline_belongs() {
+    let session = Session::new();
+    open_to_all(session.work().parent().unwrap());
+    open_to_all(&session.work());
+    let python = "/usr/bin/python3.11";
+    let switch = ["setpriv", "--reuid=65534", "--clear-groups"];
+    if !Path::new(python).exists()
+        || !Command::new(switch[0]).args(&switch[1..]).arg("true").status().is_ok_and(|s| s.success())
+    {
+        return skip("needs root, setpriv and Debian's python");
+    }
+    let code = "import time; time.sleep(0.8); print('ran')";
+    let ran = ended(session.run(switch).args([python, "-c", code])).expect_code(0);
+    assert_eq!(ran.stdout, "ran\n");
+    assert!(!ran.stderr.contains("ld.so"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("runs as user 65534"), "{}", ran.stderr);
+    let report = ended(&mut session.brimline(["report"])).expect_code(3);
+    assert!(report.stderr.contains("runs as user 65534"), "{}", report.stderr);
+}
+
+#[test]
 fn links_that_others_have_put_there_are_not_followed() {
     let Some(python) = crate::python::any_python() else { return };
     let session = Session::new();

@@ -119,7 +119,7 @@ import threading, time
 kept = {}
 def hold(size):
     kept[size] = [bytes(size) for _ in range(100)]
-    time.sleep(2.5)
+    time.sleep(0.4)
 def brief(size):
     kept[size] = [bytes(size) for _ in range(100)]
 for size in (700, 710, 720):

@@ -3,7 +3,9 @@
 use std::mem::offset_of;
 
 use brimline_recording::Recording;
-use brimline_recording::layout::{Header, MODE_MALLOC, MODE_SAMPLED, STATE_FINAL, STATE_RECORDING, STATE_STOPPED};
+use brimline_recording::layout::{
+    Header, MODE_MALLOC, MODE_SAMPLED, STATE_FINAL, STATE_RECORDING, STATE_STOPPED, Table,
+};
 
 /// What a recording counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +82,8 @@ pub struct Process {
     pub values: Vec<i64>,
     /// The frames of this interpreter could not be read; stacks were asked of its public API, which is slower.
     pub asked_for_stacks: bool,
+    /// Native frames were recorded too.
+    pub native_frames: bool,
 }
 
 pub(super) fn process(recording: &Recording<'_>) -> Process {
@@ -109,5 +113,7 @@ pub(super) fn process(recording: &Recording<'_>) -> Process {
             _ => Mode::Exact,
         },
         asked_for_stacks: recording.header_u32(offset_of!(Header, self_test)) == 2,
+        // Row 0 means none.
+        native_frames: recording.rows(Table::Modules) > 1,
     }
 }

@@ -130,7 +130,7 @@ impl Recordings {
         let mut unplaced = 0_u64;
         let mut sum: Vec<i64> = Vec::new();
         let mut add = |record: &Record, values: &[i64]| {
-            if matches!(u32::from(record.kind), PYTHON_KIND | MALLOC_KIND | MAPPING_KIND) {
+            if matches!(u32::from(record.kind & !VARIANCE), PYTHON_KIND | MALLOC_KIND | MAPPING_KIND) {
                 sum.resize(values.len(), 0);
                 sum.iter_mut().zip(values).for_each(|(sum, value)| *sum = sum.saturating_add(*value));
             }
