@@ -24,14 +24,14 @@ pub fn interval(precision: Precision, values: &[i64], column: usize) -> Option<(
 pub fn of(precision: Precision, estimate: i64, variance: i64, column: usize) -> Option<(i64, i64)> {
     let Precision::Sampled { period } = precision else { return None };
     let (period, estimate, variance) = (period as f64, estimate as f64, variance as f64);
-    let (low, high) = if !matches!(column, value::LIVE_COUNT | value::PEAK_COUNT | value::TOTAL_COUNT) {
-        score(estimate, variance / period, period)
-    } else {
+    let (low, high) = if matches!(column, value::LIVE_COUNT | value::PEAK_COUNT | value::TOTAL_COUNT) {
         let variance = variance / value::COUNT_VARIANCE_UNIT as f64;
         // Of how many blocks one drawn stands is known from those drawn; of those not drawn only that they were small.
         let (low, high) = score_of_drawn(estimate, variance);
         let unseen = (period / SMALL_BLOCK).max(1.0);
         (low, high.max(score(estimate, variance / (unseen * unseen), unseen).1))
+    } else {
+        score(estimate, variance / period, period)
     };
     Some((low.round() as i64, high.round() as i64))
 }
