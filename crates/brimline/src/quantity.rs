@@ -1,5 +1,8 @@
 //! Byte counts and numbers as people read them.
 
+/// How a number of bytes or blocks is written.
+pub(crate) type Text = fn(i64) -> String;
+
 /// `1536` as `1.5 KiB`; negative values keep their sign.
 pub(crate) fn bytes(value: i64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::exit_code::ExitCode;
 use crate::input::{self, Input, SelectArgs};
-use crate::quantity::{bytes, count, delta_bytes};
+use crate::quantity::{Text, bytes, count, delta_bytes};
 use crate::refusal::usage;
 use crate::terminal::{JsonGuard, clip, plain, width};
 use crate::view::FilterArgs;
@@ -206,7 +206,7 @@ fn write_tables(
             let (low, high) = interval(profile.precision, values, column)?;
             Some(format!("{}–{}", text(low), text(high)))
         };
-        let numbers: [(&str, usize, fn(i64) -> String); 4] = [
+        let numbers: [(&str, usize, Text); 4] = [
             ("live", value::LIVE_BYTES, bytes),
             ("peak", value::PEAK_BYTES, bytes),
             ("allocated", value::TOTAL_BYTES, bytes),

@@ -12,7 +12,7 @@ use super::processes::ProcessRow;
 use super::{Report, ReportInput, Rows};
 use crate::allocators::notes;
 use crate::metric::Metric;
-use crate::quantity::{bytes, count, percent};
+use crate::quantity::{Text, bytes, count, percent};
 use crate::site::Site;
 use crate::terminal::{clip, plain, wants_colour, width};
 
@@ -220,7 +220,7 @@ fn processes(report: &ReportInput<'_>, rows: &[ProcessRow], out: &mut dyn Write)
     let top = report.top.unwrap_or(DEFAULT_TOP);
     let precision = report.input.recorded.profile.precision;
     let is_sampled = precision != Precision::Exact;
-    let columns: [(&str, usize, fn(i64) -> String); 4] = [
+    let columns: [(&str, usize, Text); 4] = [
         ("live", value::LIVE_BYTES, bytes),
         ("peak", value::PEAK_BYTES, bytes),
         ("allocated", value::TOTAL_BYTES, bytes),
@@ -264,7 +264,7 @@ fn sizes(report: &ReportInput<'_>, rows: &[SizeRow], out: &mut dyn Write) -> any
     }
     titles.push("block size");
     let cells = |row: &SizeRow| {
-        let texts: [fn(i64) -> String; 4] = [bytes, count, bytes, count];
+        let texts: [Text; 4] = [bytes, count, bytes, count];
         let values = [row.live_bytes, row.live_count, row.total_bytes as i64, row.total_count as i64];
         let intervals = row.intervals(precision);
         let numbers = (0..4).flat_map(|at| {
