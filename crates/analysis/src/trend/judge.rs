@@ -35,7 +35,7 @@ pub fn judge(series: &[Series], options: &JudgeOptions) -> TrendReport {
     weigh_sites(&mut judged);
     weigh_channels(&mut judged, series);
     for one in &mut judged {
-        one.report.explanation = explain(&one.report, one.unit);
+        one.report.explanation = explain(&one.report, one.unit, one.level);
     }
     TrendReport {
         schema: "brimline.trend/1",
@@ -52,6 +52,8 @@ struct Judged {
     unit: Unit,
     signal: Signal,
     gain: f64,
+    /// Median of the last eighth.
+    level: f64,
     /// Highest minus lowest value.
     range: f64,
     p_growth: f64,
@@ -91,6 +93,7 @@ fn judge_one(series: &Series, options: &JudgeOptions, curves: &mut Curves) -> Ju
         unit: series.unit,
         signal,
         gain,
+        level,
         range: line.y.iter().copied().fold(f64::NEG_INFINITY, f64::max)
             - line.y.iter().copied().fold(f64::INFINITY, f64::min),
         p_growth: found.slope.map_or(1.0, |slope| slope.p_growth),
