@@ -7,7 +7,7 @@
 
 use brimline_profile::series::Signal;
 
-use super::envelope::sawtooth_lows;
+use super::envelope::{detrend, sawtooth_lows};
 use super::shape::{Curve, Curves};
 use super::spikes::calm;
 use super::staircase::staircase;
@@ -60,8 +60,9 @@ pub(crate) fn assess(x: &[f64], y: &[f64], signal: Signal, bytes: bool, curves: 
     }
     if let Some(lows) = sawtooth_lows(y) {
         let base = median(y).abs();
-        let swing = quantile(y, 0.95) - quantile(y, 0.05);
-        if swing > 0.02 * base {
+        let swing = |values: &[f64]| quantile(values, 0.95) - quantile(values, 0.05);
+        // A trend is no swing, nor is what a crooked end does to the line through both.
+        if swing(y).min(swing(&detrend(y))) > 0.02 * base {
             return assess_sawtooth(x, y, &lows, signal, bytes, curves);
         }
     }

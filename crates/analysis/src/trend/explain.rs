@@ -94,6 +94,9 @@ pub fn amount(value: f64, unit: Unit) -> String {
         size /= 1024.0;
         name = Some(next);
     }
+    if size.abs() >= 1e6 {
+        return format!("{size:.1e} {}", name.unwrap_or(&"B"));
+    }
     let digits = usize::from(size.abs() < 100.0 && size != size.round());
     format!("{size:.digits$} {}", name.unwrap_or(&"B"))
 }

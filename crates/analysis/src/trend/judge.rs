@@ -186,7 +186,9 @@ fn weigh_sites(judged: &mut [Judged]) {
     // Sites that hardly change cannot be discoveries and are not counted among the tests: filtering by range, which
     // under "no growth" says nothing about the test, keeps the rate (Bourgon, Gentleman and Huber, PNAS 107, 2010).
     let widest = sites.iter().map(|&at| judged[at].range).fold(0.0, f64::max);
-    let sites: Vec<usize> = sites.into_iter().filter(|&at| judged[at].range >= (1e-3 * widest).max(1024.0)).collect();
+    let least = |unit: Unit| if unit == Unit::Bytes { 1024.0 } else { 1.0 };
+    let sites: Vec<usize> =
+        sites.into_iter().filter(|&at| judged[at].range >= (1e-3 * widest).max(least(judged[at].unit))).collect();
     let p_values: Vec<f64> = sites.iter().map(|&at| judged[at].p_growth).collect();
     let total: f64 = sites.iter().map(|&at| judged[at].gain.max(0.0)).sum();
     for (&at, p) in sites.iter().zip(benjamini_yekutieli(&p_values)) {
