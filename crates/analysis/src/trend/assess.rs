@@ -111,7 +111,7 @@ fn assess_sawtooth(
 /// Shares of the level and deviations of the noise that growth over the run must exceed to be called a leak, and that it
 /// must stay below to be called none.
 ///
-/// What adds to every step is no chance and no compiler: only the floor per step counts. What only the mean shows must be
+/// What adds to every step is no chance and no compiler: a thousandth counts, above the floor per step. What only the mean shows must be
 /// larger than what runtimes add while they settle (measured: up to 5 % of a small V8 heap in 300 requests).
 fn thresholds(signal: Signal, growth: Growth) -> ((f64, f64), (f64, f64)) {
     let calm = match signal {
@@ -121,7 +121,7 @@ fn thresholds(signal: Signal, growth: Growth) -> ((f64, f64), (f64, f64)) {
     };
     let leak = match (signal, growth) {
         (Signal::Rss | Signal::Heap | Signal::Reserved, _) => calm,
-        (_, Growth::EveryStep) => (0.0, 2.5),
+        (_, Growth::EveryStep) => (0.001, 2.5),
         (_, Growth::Typical) => (0.02, 2.5),
         (_, Growth::Hidden | Growth::Events) => (0.07, 2.5),
     };
@@ -156,7 +156,9 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
     let (leak, calm_below) = thresholds(signal, growth);
     let amount =
         |(share, deviations): (f64, f64)| (share * base).max(deviations * sigma).max(floor * n as f64).max(least);
-    let (leak_delta, delta) = (amount(leak), amount(calm_below));
+    let leak_delta = amount(leak);
+    // What would be a leak if it were a little more is not called level.
+    let delta = amount(calm_below).min(if growth == Growth::Typical { leak_delta } else { f64::INFINITY });
     let early_delta = (0.05 * base).max(4.0 * sigma).max(grain);
     let mut found = Assessment {
         verdict: Verdict::Steady,

@@ -21,7 +21,9 @@ pub(crate) struct Steps {
     kept_over_four: f64,
     /// Share of steps upward less share of steps downward.
     upward: f64,
-    /// Net growth per step, jumps upward left out.
+    /// Median step of the last quarter of the run over that of the quarter before, where the steps begin at its third.
+    kept_lately: f64,
+    /// Net growth per step, or the same without jumps upward if that is more.
     calm_mean: f64,
     /// Steps farther than this from the typical one are jumps.
     usual: f64,
@@ -66,9 +68,13 @@ impl Steps {
             error: 1.2533 * deviation / (count as f64).sqrt(),
             least: typical.min(median(&over(y, 2))).min(median(&four)),
             kept: ratio(median(late), median(early)),
+            kept_lately: {
+                let lately = &steps[count / 4..];
+                ratio(median(&lately[lately.len() / 2..]), median(&lately[..lately.len() / 2]))
+            },
             kept_over_four: ratio(median(&four[four.len() / 2..]), median(&four[..four.len() / 2])),
             upward: (up - down) / count as f64,
-            calm_mean: mean(&calm),
+            calm_mean: mean(&calm).max(mean(&steps)),
             usual,
             events_kept: ratio(mean(late), mean(early)) - 2.0 * scatter,
         })
@@ -78,7 +84,9 @@ impl Steps {
     pub(crate) fn growth(&self, rate: f64) -> Growth {
         // A rise that collections undo again is none.
         let lasts = self.typical > 0.0 && self.typical <= 1.5 * self.calm_mean;
-        if self.upward >= 0.7 && self.kept >= 0.8 && lasts {
+        // Growth as the square root of the time keeps 0.77 from the second third to the last, and 0.84 in the last half.
+        let keeps = self.kept >= 0.8 || self.kept_lately >= 0.93;
+        if self.upward >= 0.6 && keeps && lasts {
             Growth::EveryStep
         } else if self.least >= 0.45 * rate && rate > 0.0 && self.kept_over_four >= 0.7 {
             Growth::Typical
