@@ -1,34 +1,40 @@
 #!/bin/sh
-# Record every program: leaks with four seeds, the others with six (the A/A runs), of different lengths. Tuned programs,
-# recorded earlier, have two and four.
+# Record every program: leaks with two to four seeds, the others with four to six (the A/A runs), of different lengths.
 #
-#     PYTHON=… NODE_PATH=… GOREC=… ./record.sh OUT_FOLDER [tune|first_look|held_out]
+#     PYTHON=… NODE_PATH=… GOREC=… ./record.sh OUT_FOLDER [tune|first_look|held_out|second_look [python|node|go]]
 #
 # Each run is a fresh process of a few seconds that talks to itself over loopback at most. Existing files are kept.
 set -u
 here=$(dirname "$0")
 out=$1
 only=${2:-}
+only_language=${3:-}
 record() { # language program split truth command…
     language=$1 program=$2 split=$3 truth=$4
     shift 4
     [ -z "$only" ] || [ "$only" = "$split" ] || return 0
+    [ -z "$only_language" ] || [ "$only_language" = "$language" ] || return 0
     case $split-$truth in
     tune-linear_leak | tune-stepwise_growth) seeds="1:240 2:120" ;;
     tune-*) seeds="1:240 2:120 3:200 4:160" ;;
+    second_look-linear_leak | second_look-stepwise_growth) seeds="2:120 3:180 4:150" ;;
+    second_look-*) seeds="1:240 2:120 4:160 5:100" ;;
     *-linear_leak | *-stepwise_growth) seeds="1:240 2:120 3:180 4:150" ;;
     *) seeds="1:240 2:120 3:200 4:160 5:100 6:300" ;;
     esac
-    # Leaks large enough for resident memory to show them: twenty times the work in an iteration.
-    [ "$truth" != linear_leak ] || seeds="$seeds 11:150:20 12:100:20"
+    # Leaks large enough for resident memory to show them: many times the work in an iteration.
+    case $split-$truth in
+    second_look-linear_leak) seeds="$seeds 11:120:30 12:100:40" ;;
+    *-linear_leak) seeds="$seeds 11:150:20 12:100:20" ;;
+    esac
     for run in $seeds; do
         seed=${run%%:*} rest=${run#*:}
         file=$out/$language-$program-$seed.csv
         batch=1
         case $rest in *:*) batch=${rest#*:} ;; esac
-        [ -s "$file" ] || { timeout 180 nice -n 19 "$@" "$program" "$seed" "${rest%:*}" "$batch" >"$file.part" 2>"$out/err" && mv "$file.part" "$file"; } || {
+        [ -s "$file" ] || { timeout 180 nice "$@" "$program" "$seed" "${rest%:*}" "$batch" >"$file.part" 2>"$file.err" && mv "$file.part" "$file"; } || {
             echo "failed: $file" >&2
-            tail -2 "$out/err" >&2
+            tail -2 "$file.err" >&2
         }
     done
 }
@@ -38,4 +44,4 @@ node "$here/record.js" --list | while read -r name split truth; do
     record node "$name" "$split" "$truth" node --expose-gc "$here/record.js"
 done
 "$PYTHON" "$here/record.py" --list | while read -r name split truth; do record python "$name" "$split" "$truth" "$PYTHON" "$here/record.py"; done
-rm -f "$out/err"
+rm -f "$out"/*.err

@@ -128,7 +128,7 @@ fn table(title: &str, cases: &[Case]) {
 fn slopes(first: u64) {
     for (phi, n) in [(0.0, 60), (0.0, 200), (0.5, 60), (0.5, 200), (0.9, 60), (0.9, 200)] {
         let (mut errors, mut covered, mut total) = (Vec::new(), 0, 0_usize);
-        for seed in 0..400 {
+        for seed in 0..1500 {
             let (series, truth) = generate::line(first + seed, n, phi);
             let report = judge(&[series], &JudgeOptions::default());
             let slope = &report.verdicts[0].slope;

@@ -66,6 +66,19 @@ fn missing_and_unsorted_points_change_nothing() {
 }
 
 #[test]
+fn whole_seconds_sampled_more_often_and_falling_values_are_read_right() {
+    let clock = |per_second: usize, values: &dyn Fn(usize) -> f64| {
+        let points = (0..60).map(|at| Point::new((at / per_second) as f64, values(at))).collect();
+        judge(&[Series { time: TimeBase::Clock, points, ..heap(growing, 0) }], &JudgeOptions::default())
+    };
+    let report = clock(10, &|at| 1e8 + 5e5 * at as f64 + noise(at));
+    assert_eq!(verdict(&report), Verdict::LinearLeak);
+    let slope = report.verdicts[0].slope.per_second.unwrap();
+    assert!((slope - 5e6).abs() < 5e4, "{slope}");
+    assert_eq!(verdict(&clock(1, &|at| 1e8 - 5e5 * at as f64 + 100.0 * noise(at))), Verdict::Steady);
+}
+
+#[test]
 fn a_restart_cuts_the_series() {
     let mut reset = heap(|at| growing(at % 70), 140);
     for (at, point) in reset.points.iter_mut().enumerate() {
@@ -126,4 +139,80 @@ fn json_has_the_agreed_shape() {
     assert_eq!(value["verdicts"][0]["verdict"], "linear_leak");
     assert!(value["verdicts"][0]["slope"]["per_second"].is_null());
     assert!(value["verdicts"][0]["slope"]["low"].as_f64().unwrap() > 1.9e4);
+}
+
+#[test]
+fn a_drip_under_jumps_is_a_small_leak() {
+    // 144 bytes in each iteration under two jumps of a compiler: 0.5 % of the heap.
+    let drip = |at: usize| {
+        3e6 + 144.0 * at as f64 + if at > 30 { 26_000.0 } else { 0.0 } + if at > 61 { 27_000.0 } else { 0.0 }
+    };
+    let one = &judge(&[heap(drip, 120)], &JudgeOptions::default()).verdicts[0];
+    assert_eq!(one.verdict, Verdict::LinearLeak);
+    assert!(
+        one.explanation.contains("a small leak beside") && one.explanation.contains("in a million iterations"),
+        "{}",
+        one.explanation
+    );
+    // The same two jumps without the drip, and a drip below 64 bytes, are none.
+    assert_eq!(answer(heap(|at| drip(at) - 144.0 * at as f64, 120)), Verdict::Steady);
+    assert_eq!(answer(heap(|at| 3e6 + 40.0 * at as f64, 120)), Verdict::Steady);
+}
+
+#[test]
+fn keys_that_run_out_are_not_called_a_leak() {
+    // Draws from a long tail: new keys come as events, and ever more rarely.
+    let mut seen = std::collections::BTreeSet::new();
+    let mut level = 3e5;
+    let y: Vec<f64> = (0..160_u64)
+        .map(|at| {
+            for draw in 0..3 {
+                let mixed = (at * 3 + draw).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+                let key = (1.0 / (mixed as f64 / (1_u64 << 24) as f64 + 1e-3)).floor() as u64;
+                level += if seen.insert(key) { 3000.0 } else { 0.0 };
+            }
+            level
+        })
+        .collect();
+    assert!(!answer(heap(|at| y[at], 160)).is_leak());
+}
+
+#[test]
+fn resident_memory_that_creeps_is_not_called_level() {
+    let rss = |rate: f64| {
+        let mut series = heap(|at| 5e7 + rate * at as f64 + noise(at), 120);
+        series.signal = Some(Signal::Rss);
+        answer(series)
+    };
+    assert_eq!(rss(0.0), Verdict::Steady);
+    // 1.2 % in the run: less than resident memory can accuse anyone of.
+    assert_eq!(rss(5e3), Verdict::InsufficientData);
+}
+
+#[test]
+fn a_leak_says_when_it_reaches_the_limit() {
+    let points = (0..100_u32).map(|at| Point::new(f64::from(at) * 2.0, 1e7 + 2e4 * f64::from(at))).collect();
+    let series = Series { time: TimeBase::Clock, points, ..heap(growing, 0) };
+    let until = |limit: f64| {
+        let options = JudgeOptions { signal: None, limit: Some(limit) };
+        judge(std::slice::from_ref(&series), &options).verdicts[0].seconds_to_limit
+    };
+    // 10 kB a second; the level is the median of the last eighth, 11.87 MB.
+    let seconds = until(2.187e7).unwrap();
+    assert!((seconds - 1000.0).abs() < 2.0, "{seconds}");
+    assert_eq!(until(1e7), Some(0.0));
+}
+
+#[test]
+fn groups_of_things_share_the_discovery() {
+    let group = |number: usize| {
+        let mut series = heap(|at| 40.0 + if number == 2 { at as f64 } else { ((at * 7 + number) % 3) as f64 }, 60);
+        (series.unit, series.signal) = (Unit::Count, Some(Signal::SiteAfterGc));
+        series.subject = format!("group {number}");
+        series
+    };
+    let report = judge(&(0..12).map(group).collect::<Vec<_>>(), &JudgeOptions::default());
+    let leaks: Vec<_> = report.verdicts.iter().filter(|one| one.verdict.is_leak()).map(|one| &*one.subject).collect();
+    assert_eq!(leaks, ["group 2"]);
+    assert!(report.verdicts[2].adjusted_p.is_some_and(|p| p < 1e-3));
 }

@@ -20,6 +20,8 @@ mod symbols;
 mod terminal;
 mod tracker_library;
 mod trend_input;
+mod trend_marks;
+mod trend_sites;
 mod view;
 
 use std::io::Write;

@@ -16,6 +16,8 @@ pub(crate) struct Site {
     pub(crate) path: Option<String>,
     /// 1-based.
     pub(crate) line: Option<u32>,
+    /// First line of the function, 1-based.
+    pub(crate) begins: Option<u32>,
     /// Qualified name.
     pub(crate) function: Option<String>,
     /// Dotted name.
@@ -65,6 +67,7 @@ impl Site {
             file: known(file),
             path: path.map(str::to_owned),
             module: places.module_of(profile, function),
+            begins: (function.start_line > 0).then_some(function.start_line),
             ..Self::default()
         }
     }

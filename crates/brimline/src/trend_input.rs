@@ -22,6 +22,7 @@ use crate::site::Site;
 use crate::source_text::SourceText;
 use crate::stores::{open, resolve};
 use crate::symbols::LocalFiles;
+use crate::trend_marks::count_by_marks;
 use crate::view::{FilterArgs, RowKind};
 
 /// A file of numbers larger than this is something else.
@@ -218,6 +219,7 @@ fn load_run(run: &ResolvedRun, args: &SeriesArgs) -> anyhow::Result<(TrendInput,
                 end: phase.end.map_or(f64::INFINITY, at),
             })
             .collect();
+        count_by_marks(series);
     }
     Ok((input, warnings))
 }

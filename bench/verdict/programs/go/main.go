@@ -63,6 +63,9 @@ func main() {
 		for _, p := range firstLookPrograms {
 			fmt.Println(p.name, "first_look", p.truth)
 		}
+		for _, p := range secondLookPrograms {
+			fmt.Println(p.name, "second_look", p.truth)
+		}
 		return
 	}
 	seed, _ := strconv.ParseInt(os.Args[2], 10, 64)
@@ -82,12 +85,17 @@ func main() {
 			record(p, "first_look", seed, iterations, batch)
 		}
 	}
+	for _, p := range secondLookPrograms {
+		if p.name == os.Args[1] {
+			record(p, "second_look", seed, iterations, batch)
+		}
+	}
 }
 
 func record(p program, split string, seed int64, iterations, batch int) {
 	rows := make([][4]float64, iterations)
 	run := p.setup()
-	if split == "first_look" && (p.truth == "steady" || p.truth == "spikes" || p.truth == "fluctuating") {
+	if split != "tune" && (p.truth == "steady" || p.truth == "spikes" || p.truth == "fluctuating") {
 		for i := -30; i < 0; i++ {
 			run(i)
 		}

@@ -7,13 +7,14 @@
 
 use brimline_profile::series::Signal;
 
-use super::envelope::sawtooth_lows;
+use super::envelope::{detrend, sawtooth_lows};
 use super::shape::{Curve, Curves};
 use super::spikes::calm;
 use super::staircase::staircase;
 use super::statistics::autoregression::{SlopeEstimate, autoregressive_line};
 use super::statistics::order::{median, quantile, robust_deviation, running_median};
 use super::statistics::theil_sen::theil_sen;
+use super::steps::{Growth, Steps};
 use super::timeline::condense;
 use super::verdict::Verdict;
 
@@ -40,6 +41,12 @@ pub(crate) struct Assessment {
     pub filling: bool,
 }
 
+/// Resident memory counts as level where its last half excludes growth by this share of it.
+const RSS_LEVEL: f64 = 0.01;
+
+/// Growth of that half that is beyond doubt and more than this share is named, not called level.
+const RSS_CREEP: f64 = 0.001;
+
 /// Fewest points that are judged.
 pub(crate) const FEWEST: usize = 12;
 
@@ -53,8 +60,9 @@ pub(crate) fn assess(x: &[f64], y: &[f64], signal: Signal, bytes: bool, curves: 
     }
     if let Some(lows) = sawtooth_lows(y) {
         let base = median(y).abs();
-        let swing = quantile(y, 0.95) - quantile(y, 0.05);
-        if swing > 0.02 * base {
+        let swing = |values: &[f64]| quantile(values, 0.95) - quantile(values, 0.05);
+        // A trend is no swing, nor is what a crooked end does to the line through both.
+        if swing(y).min(swing(&detrend(y))) > 0.02 * base {
             return assess_sawtooth(x, y, &lows, signal, bytes, curves);
         }
     }
@@ -100,24 +108,24 @@ fn assess_sawtooth(
     found
 }
 
-/// The amount of growth over the run that matters.
-fn material(base: f64, sigma: f64, steps: f64, signal: Signal, regular: bool, bytes: bool) -> f64 {
-    let (share, deviations) = match signal {
+/// Shares of the level and deviations of the noise that growth over the run must exceed to be called a leak, and that it
+/// must stay below to be called none.
+///
+/// What adds to every step is no chance and no compiler: a thousandth counts, above the floor per step. What only the mean shows must be
+/// larger than what runtimes add while they settle (measured: up to 5 % of a small V8 heap in 300 requests).
+fn thresholds(signal: Signal, growth: Growth) -> ((f64, f64), (f64, f64)) {
+    let calm = match signal {
         Signal::Rss => (0.05, 10.0),
-        _ if regular => (0.003, 2.5),
         Signal::Heap | Signal::Reserved | Signal::Count => (0.05, 3.0),
         Signal::SiteAfterGc | Signal::HeapAfterGc => (0.035, 2.5),
     };
-    let floor = if bytes { 64.0 * steps } else { 0.05 * steps };
-    (share * base).max(deviations * sigma).max(floor)
-}
-
-/// Whether three of four stretches of an eighth (at most 8 points) grow at half the slope or more. A leak that adds to
-/// every iteration does; compilers and inline caches that settle grow in rare jumps (seen in V8 for 1,000 requests).
-fn is_regular(y: &[f64], slope_per_point: f64) -> bool {
-    let lag = (y.len() / 8).clamp(1, 8);
-    let growth: Vec<f64> = y.windows(lag + 1).map(|window| (window[lag] - window[0]) / lag as f64).collect();
-    slope_per_point > 0.0 && quantile(&growth, 0.25) >= 0.45 * slope_per_point
+    let leak = match (signal, growth) {
+        (Signal::Rss | Signal::Heap | Signal::Reserved, _) => calm,
+        (_, Growth::EveryStep) => (0.001, 2.5),
+        (_, Growth::Typical) => (0.02, 2.5),
+        (_, Growth::Hidden | Growth::Events) => (0.07, 2.5),
+    };
+    (leak, calm)
 }
 
 fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> Assessment {
@@ -141,8 +149,16 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
     let rough: Vec<f64> = cy.iter().zip(running_median(&cy, 3)).map(|(value, level)| value - level).collect();
     let width = n.div_ceil(most) as f64;
     let sigma = robust_deviation(&rough) * width.sqrt();
-    let regular = is_regular(tail_y, slope.slope * length / (n - 1) as f64);
-    let delta = material(base, sigma, n as f64, signal, regular, bytes).max(least);
+    let quiet = matches!(signal, Signal::SiteAfterGc | Signal::HeapAfterGc | Signal::Count);
+    let steps = Steps::of(&calm.y[first.max(n / 3)..]).filter(|_| quiet);
+    let growth = steps.map_or(Growth::Hidden, |steps| steps.growth(slope.slope * length / (n - 1) as f64));
+    let floor = if bytes { 64.0 } else { 0.05 };
+    let (leak, calm_below) = thresholds(signal, growth);
+    let amount =
+        |(share, deviations): (f64, f64)| (share * base).max(deviations * sigma).max(floor * n as f64).max(least);
+    let leak_delta = amount(leak);
+    // What would be a leak if it were a little more is not called level.
+    let delta = amount(calm_below).min(if growth == Growth::Typical { leak_delta } else { f64::INFINITY });
     let early_delta = (0.05 * base).max(4.0 * sigma).max(grain);
     let mut found = Assessment {
         verdict: Verdict::Steady,
@@ -165,31 +181,45 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
     }
 
     let gain = level_at_end(&cy) - level_at_start(&cy);
+    let drip = steps.filter(|steps| growth == Growth::EveryStep && steps.typical * n as f64 > leak_delta);
     if let Some(stairs) = staircase(&cy, grain).filter(|_| gain > delta.min(0.05 * base).max(grain)) {
-        if !stairs.ongoing {
+        if !stairs.ongoing && drip.is_none() {
             found.verdict = Verdict::WarmUpPlateau;
             found.plateau = Some(level_at_end(&cy));
             return found;
         }
-        if stairs.steps.len() >= 3 && stairs.late_steps >= 2 && gain > delta {
+        if stairs.ongoing && stairs.steps.len() >= 3 && stairs.late_steps >= 2 && gain > delta {
             found.verdict = Verdict::StepwiseGrowth;
             found.strength = (gain / delta).min(stairs.steps.len() as f64);
             return found;
         }
-        if stairs.steps.len() == 2 {
+        if stairs.steps.len() == 2 && drip.is_none() {
             return Assessment { slope: Some(slope), ..undecided(rung, x, length) };
         }
     }
 
+    if let Some(steps) = drip {
+        if low <= 0.0 {
+            found.slope = autoregressive_line(tail_x, &steps.without_jumps(tail_y)).or(found.slope);
+        }
+        found.verdict = Verdict::LinearLeak;
+        found.strength = steps.typical * n as f64 / leak_delta;
+        return found;
+    }
+
     let settling = &shapes.settling;
     let halves = Halves::of(&cx[cut..], &cy[cut..]);
-    if low * length > delta && halves.second >= 0.5 * slope.slope {
+    if low * length > leak_delta && halves.second >= 0.5 * slope.slope {
         // The last third against the middle one over the whole run, then the halves of what lies behind the warm-up.
         let third = unit.partition_point(|at| *at < 1.0 / 3.0);
         let later = |from: usize| Halves::of(&cx[from..], &cy[from..]);
         let advantage =
             if shapes.lasting.lasting > 0.0 { settling.bic - shapes.lasting.bic } else { f64::NEG_INFINITY };
-        let lasting = if advantage > -12.0 && later(cx.len() / 2).keeps_its_rate() {
+        let lasting = if growth == Growth::Typical || growth == Growth::EveryStep {
+            true
+        } else if growth == Growth::Events && !steps.is_some_and(|steps| steps.events_keep_their_rate()) {
+            false
+        } else if advantage > -12.0 && later(cx.len() / 2).keeps_its_rate() {
             // Whatever the first half was: compilers and pools settle while a leak goes on.
             true
         } else if later(third).slows_down() {
@@ -199,7 +229,7 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
         };
         if lasting {
             found.verdict = Verdict::LinearLeak;
-            found.strength = low * length / delta;
+            found.strength = low * length / leak_delta;
             return found;
         }
     }
@@ -209,13 +239,19 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
         Curve::Hinge { knee } if settling.settling > early_delta => Some(knee * length / 2.0),
         _ => None,
     };
+    // Resident memory hides small leaks in pages it already has: only what shows no growth at all is called level.
+    let creeping = signal == Signal::Rss && {
+        let half = autoregressive_line(&x[n / 2..], &calm.y[n / 2..]);
+        half.is_none_or(|line| {
+            line.high * length / 2.0 > RSS_LEVEL * base || line.low * length / 2.0 > RSS_CREEP * base
+        })
+    };
     let tail_share = (x[n - 1] - tail_start) / length;
     let remaining = halves.second * length * 0.25;
     if gain > early_delta {
         let slow = matches!(settling.curve, Curve::Filling { tau } if tau > 0.5)
             || matches!(settling.curve, Curve::Hinge { knee } if knee > 0.75);
         let flat = remaining.abs() < early_delta.min(0.08 * gain).max(0.5 * delta);
-        let creeping = signal == Signal::Rss && low * length > 0.005 * base;
         if flat && !slow && !creeping && tail_share >= 0.2 {
             found.verdict = Verdict::WarmUpPlateau;
             found.plateau = Some(level_at_end(&cy));
@@ -235,10 +271,9 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
     }
     found.time_constant = None;
     let widest = low.abs().max(high.abs()) * length;
-    let short_of_a_leak = signal == Signal::Rss && low * length > 0.01 * base;
     let within = rise.max(fall) < delta && smooth.len() > 20;
     if (low * length < -delta || high * length <= delta || (slope.slope * length).abs() < 0.5 * delta || within)
-        && !short_of_a_leak
+        && !creeping
     {
         found.strength = delta / widest.max(f64::MIN_POSITIVE);
         if calm.spikes > 0 && calm.highest > (0.15 * base).max(8.0 * sigma) {

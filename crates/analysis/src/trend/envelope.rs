@@ -29,7 +29,8 @@ pub(crate) fn sawtooth_lows(y: &[f64]) -> Option<Vec<usize>> {
     (lows.len() >= 3 && lows.len() * 2 < y.len() / 2 + 2 && rises * 2 < lows.len()).then_some(lows)
 }
 
-fn detrend(y: &[f64]) -> Vec<f64> {
+/// The series less the line through its ends.
+pub(crate) fn detrend(y: &[f64]) -> Vec<f64> {
     let last = y.len().saturating_sub(1).max(1) as f64;
     let slope = (y.last().copied().unwrap_or(0.0) - y.first().copied().unwrap_or(0.0)) / last;
     y.iter().enumerate().map(|(at, value)| value - slope * at as f64).collect()

@@ -8,8 +8,12 @@ use super::verdict::Verdict;
 /// The words a verdict from resident memory alone must carry.
 pub const RSS_CAVEAT: &str = "the process grows; not shown to be your code";
 
-/// Two sentences: what was seen, and what it means.
-pub(crate) fn explain(report: &VerdictReport, unit: Unit) -> String {
+/// Growth over the run that is less than this share of the level is called small.
+const SMALL: f64 = 0.035;
+const SECONDS_PER_DAY: f64 = 86_400.0;
+
+/// Two sentences: what was seen, and what it means. `level` is where the series ended.
+pub(crate) fn explain(report: &VerdictReport, unit: Unit, level: f64) -> String {
     let rate = report
         .slope
         .per_iteration
@@ -19,6 +23,9 @@ pub(crate) fn explain(report: &VerdictReport, unit: Unit) -> String {
     let per = report.slope.per;
     let metric = &report.metric;
     match report.verdict {
+        Verdict::Steady if report.signal == "rss" => format!(
+            "`{metric}` stayed at one level after the start. Leaks that would add less than 1 % in half of this run do not show in it."
+        ),
         Verdict::Steady => format!("`{metric}` stayed at one level after the start. Nothing in it points to a leak."),
         Verdict::WarmUpPlateau => format!(
             "`{metric}` grew at first and then stopped{}. That is what caches and pools do while they fill, not a leak.",
@@ -31,7 +38,8 @@ pub(crate) fn explain(report: &VerdictReport, unit: Unit) -> String {
         }
         Verdict::LinearLeak => {
             format!(
-                "`{metric}` grows by about {rate} per {per} and shows no end. Something is kept {} and never let go.",
+                "`{metric}` grows by about {rate} per {per} and shows no end{}. Something is kept {} and never let go.",
+                small(report, unit, level),
                 if per == "second" { "as the program goes on".to_owned() } else { format!("on every {per}") }
             )
         }
@@ -60,6 +68,20 @@ pub(crate) fn explain(report: &VerdictReport, unit: Unit) -> String {
     }
 }
 
+/// What a leak that is small in this run comes to in a day, or in a million iterations where there is no clock.
+fn small(report: &VerdictReport, unit: Unit, level: f64) -> String {
+    let slope = &report.slope;
+    if report.growth.is_none_or(|growth| growth >= SMALL * level.abs()) {
+        return String::new();
+    }
+    let in_the_long_run = slope.per_second.map(|rate| (rate * SECONDS_PER_DAY, "in a day at this pace".to_owned()));
+    let counted =
+        slope.per_iteration.or(slope.per_request).map(|rate| (rate * 1e6, format!("in a million {}s", slope.per)));
+    in_the_long_run.or(counted).map_or_else(String::new, |(total, when)| {
+        format!("; a small leak beside {}, but {} {when}", amount(level, unit), amount(total, unit))
+    })
+}
+
 /// `1.5 MiB`, `-3 KiB`, `12` for counts.
 pub fn amount(value: f64, unit: Unit) -> String {
     if unit != Unit::Bytes {
@@ -71,6 +93,9 @@ pub fn amount(value: f64, unit: Unit) -> String {
         let Some(next) = names.next() else { break };
         size /= 1024.0;
         name = Some(next);
+    }
+    if size.abs() >= 1e6 {
+        return format!("{size:.1e} {}", name.unwrap_or(&"B"));
     }
     let digits = usize::from(size.abs() < 100.0 && size != size.round());
     format!("{size:.digits$} {}", name.unwrap_or(&"B"))

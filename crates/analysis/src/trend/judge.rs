@@ -35,7 +35,7 @@ pub fn judge(series: &[Series], options: &JudgeOptions) -> TrendReport {
     weigh_sites(&mut judged);
     weigh_channels(&mut judged, series);
     for one in &mut judged {
-        one.report.explanation = explain(&one.report, one.unit);
+        one.report.explanation = explain(&one.report, one.unit, one.level);
     }
     TrendReport {
         schema: "brimline.trend/1",
@@ -52,6 +52,8 @@ struct Judged {
     unit: Unit,
     signal: Signal,
     gain: f64,
+    /// Median of the last eighth.
+    level: f64,
     /// Highest minus lowest value.
     range: f64,
     p_growth: f64,
@@ -91,6 +93,7 @@ fn judge_one(series: &Series, options: &JudgeOptions, curves: &mut Curves) -> Ju
         unit: series.unit,
         signal,
         gain,
+        level,
         range: line.y.iter().copied().fold(f64::NEG_INFINITY, f64::max)
             - line.y.iter().copied().fold(f64::INFINITY, f64::min),
         p_growth: found.slope.map_or(1.0, |slope| slope.p_growth),
@@ -183,7 +186,9 @@ fn weigh_sites(judged: &mut [Judged]) {
     // Sites that hardly change cannot be discoveries and are not counted among the tests: filtering by range, which
     // under "no growth" says nothing about the test, keeps the rate (Bourgon, Gentleman and Huber, PNAS 107, 2010).
     let widest = sites.iter().map(|&at| judged[at].range).fold(0.0, f64::max);
-    let sites: Vec<usize> = sites.into_iter().filter(|&at| judged[at].range >= (1e-3 * widest).max(1024.0)).collect();
+    let least = |unit: Unit| if unit == Unit::Bytes { 1024.0 } else { 1.0 };
+    let sites: Vec<usize> =
+        sites.into_iter().filter(|&at| judged[at].range >= (1e-3 * widest).max(least(judged[at].unit))).collect();
     let p_values: Vec<f64> = sites.iter().map(|&at| judged[at].p_growth).collect();
     let total: f64 = sites.iter().map(|&at| judged[at].gain.max(0.0)).sum();
     for (&at, p) in sites.iter().zip(benjamini_yekutieli(&p_values)) {

@@ -15,6 +15,7 @@ mod sparkline;
 mod spikes;
 mod staircase;
 pub mod statistics;
+mod steps;
 mod timeline;
 mod verdict;
 

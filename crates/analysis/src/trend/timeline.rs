@@ -54,6 +54,7 @@ pub(crate) fn timeline(series: &Series) -> Timeline {
         notes.push(format!("{} points without a number were left out", series.points.len() - points.len()));
     }
     repair_clock(&mut points, &mut notes);
+    spread_ties(&mut points);
     let lives = lives(&points, series);
     if lives.len() > 1 {
         notes.push(format!("the process began anew {} times; its longest life is judged", lives.len() - 1));
@@ -95,6 +96,24 @@ fn repair_clock(points: &mut [Point], notes: &mut Vec<String>) {
         points[at].seconds += shift;
     }
     notes.push("the clock was set back during the run; the time after that was shifted".into());
+}
+
+/// Points of one moment (a clock of whole seconds, sampled more often) are spread evenly until the next moment; those of
+/// the last one at the pace of those before. All points at one moment stay there.
+fn spread_ties(points: &mut [Point]) {
+    let mut start = 0;
+    let mut pace = 0.0;
+    while start < points.len() {
+        let moment = points[start].seconds;
+        let count = points[start..].iter().take_while(|point| point.seconds <= moment).count();
+        if let Some(next) = points.get(start + count) {
+            pace = (next.seconds - moment) / count as f64;
+        }
+        for (at, point) in points[start..start + count].iter_mut().enumerate() {
+            point.seconds = moment + pace * at as f64;
+        }
+        start += count;
+    }
 }
 
 fn lives(points: &[Point], series: &Series) -> Vec<Vec<Point>> {

@@ -10,7 +10,8 @@ use crate::exit_code::ExitCode;
 use crate::refusal::usage;
 use crate::report::trend::unit_named;
 use crate::terminal::{JsonGuard, plain};
-use crate::trend_input::{self, SeriesArgs};
+use crate::trend_input::{self, SeriesArgs, TrendInput};
+use crate::trend_sites::follow_sites;
 
 /// Rows about sites that people see without `--top`.
 const DEFAULT_TOP: usize = 20;
@@ -65,26 +66,24 @@ impl Args {
 /// Carries the command out.
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let options = JudgeOptions { signal: args.series.signal.map(trend_input::SignalArg::signal), limit: None };
-    let mut reports = Vec::new();
-    for side in [&args.before, &args.after] {
+    let load = |side: &String| -> anyhow::Result<TrendInput> {
         let (input, warnings) = trend_input::load(std::slice::from_ref(side), &args.series)?;
         super::warn(&warnings);
-        reports.push((input.name, judge(&input.series, &options)));
-    }
-    let [(before_name, before), (after_name, after)] = &reports[..] else {
-        return Err(usage("expected two sides", "brimline compare-trends BEFORE AFTER"));
+        Ok(input)
     };
-    let rows = compare(before, after);
+    let (mut before, after) = (load(&args.before)?, load(&args.after)?);
+    follow_sites(&mut before, &after);
+    let rows = compare(&judge(&before.series, &options), &judge(&after.series, &options));
     if rows.is_empty() {
         return Err(usage(
-            format!("expected a metric that both sides have, found none in `{before_name}` and `{after_name}`"),
+            format!("expected a metric that both sides have, found none in `{}` and `{}`", before.name, after.name),
             "name the column of each file alike, or pick one with --value",
         ));
     }
     let mut out = super::output(args.output.as_deref())?;
     if args.json {
         let answer = json!({
-            "schema": "brimline.compare-trends/1", "before": before_name, "after": after_name, "rows": rows,
+            "schema": "brimline.compare-trends/1", "before": before.name, "after": after.name, "rows": rows,
         });
         writeln!(JsonGuard(&mut out), "{answer}")?;
     } else {

@@ -3,6 +3,8 @@
 //! CSV columns and the keys of JSON objects name the same things (`timestamp`, `current_mb`, `rss`, `iteration`), so
 //! both decoders meet here.
 
+use std::collections::HashMap;
+
 use crate::series::{Point, Series, TimeBase, Unit};
 
 /// Why a file was no series.
@@ -57,6 +59,31 @@ pub struct Columns {
     pub names: Vec<String>,
     /// Rows, each as long as `names`.
     pub rows: Vec<Vec<f64>>,
+    /// Whom each row is about (a class, a site, a group of goroutines); empty where the table has one subject.
+    pub subjects: Vec<String>,
+}
+
+/// Whether a column of this name that holds text says whom a row is about.
+pub(crate) fn names_subjects(column: &str) -> bool {
+    const NAMES: [&str; 16] = [
+        "subject",
+        "class",
+        "type",
+        "constructor",
+        "site",
+        "group",
+        "goroutine",
+        "stack",
+        "process",
+        "pid",
+        "container",
+        "pod",
+        "instance",
+        "function",
+        "location",
+        "name",
+    ];
+    words_of(column).last().is_some_and(|word| NAMES.contains(&word.as_str()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,6 +142,14 @@ pub fn series_of_columns(columns: &Columns, options: &SeriesOptions) -> Result<V
             *role = Role::Value { scale: 1.0, unit: Unit::Unknown };
         }
     }
+    for (at, role) in roles.iter_mut().enumerate() {
+        if *role == (Role::Value { scale: 1.0, unit: Unit::Bytes })
+            && !says_bytes(&columns.names[at])
+            && columns.rows.iter().all(|row| row[at].is_nan() || row[at].abs() < FEWEST_BYTES)
+        {
+            *role = Role::Value { scale: 1.0, unit: Unit::Unknown };
+        }
+    }
     let asked = options.unit.as_deref().and_then(unit_by_name);
     let column = |wanted: fn(&Role) -> bool| roles.iter().position(wanted);
     let time = column(|role| matches!(role, Role::Time { .. }));
@@ -126,24 +161,52 @@ pub fn series_of_columns(columns: &Columns, options: &SeriesOptions) -> Result<V
     });
     let counter = |row: &[f64], at: Option<usize>| at.map(|at| row[at]).filter(|value| value.is_finite());
     let mut series = Vec::new();
-    for (at, role) in roles.iter().enumerate() {
-        let Role::Value { scale, unit } = *role else { continue };
-        let (scale, unit) = asked.unwrap_or((scale, unit));
-        let mut points: Vec<Point> = Vec::with_capacity(columns.rows.len());
-        for (number, row) in columns.rows.iter().enumerate() {
-            points.push(Point {
-                seconds: time.map_or(number as f64, |at| row[at] * factor),
-                value: row[at] * scale,
-                iteration: counter(row, iteration).or_else(|| (time.is_none()).then_some(number as f64)),
-                requests: counter(row, requests),
-            });
-        }
-        if points.iter().any(|point| point.value.is_finite()) {
-            let time = if time.is_some() { TimeBase::Clock } else { TimeBase::PointNumber };
-            series.push(Series { metric: columns.names[at].clone(), unit, time, points, ..Series::default() });
+    for (subject, rows) in rows_by_subject(columns) {
+        for (at, role) in roles.iter().enumerate() {
+            let Role::Value { scale, unit } = *role else { continue };
+            let (scale, unit) = asked.unwrap_or((scale, unit));
+            let points: Vec<Point> = rows
+                .iter()
+                .enumerate()
+                .map(|(number, row)| Point {
+                    seconds: time.map_or(number as f64, |at| row[at] * factor),
+                    value: row[at] * scale,
+                    iteration: counter(row, iteration).or_else(|| (time.is_none()).then_some(number as f64)),
+                    requests: counter(row, requests),
+                })
+                .collect();
+            if points.iter().any(|point| point.value.is_finite()) {
+                let time = if time.is_some() { TimeBase::Clock } else { TimeBase::PointNumber };
+                let (metric, subject) = (columns.names[at].clone(), subject.to_owned());
+                series.push(Series { metric, subject, unit, time, points, ..Series::default() });
+            }
         }
     }
     if series.is_empty() { Err(SeriesDecodeError::NoValues { found: found() }) } else { Ok(series) }
+}
+
+/// The rows of each subject, in the order of their first rows.
+fn rows_by_subject(columns: &Columns) -> Vec<(&str, Vec<&Vec<f64>>)> {
+    if columns.subjects.len() != columns.rows.len() {
+        return vec![("", columns.rows.iter().collect())];
+    }
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut groups: Vec<(&str, Vec<&Vec<f64>>)> = Vec::new();
+    for (subject, row) in columns.subjects.iter().zip(&columns.rows) {
+        let at = *places.entry(subject).or_insert_with(|| {
+            groups.push((subject, Vec::new()));
+            groups.len() - 1
+        });
+        groups[at].1.push(row);
+    }
+    groups
+}
+
+/// A column `heap` that stays below this holds no bytes, whatever it holds: no process is that small.
+const FEWEST_BYTES: f64 = 1e4;
+
+fn says_bytes(name: &str) -> bool {
+    words_of(name).last().is_some_and(|word| ["b", "byte", "bytes"].contains(&word.as_str()))
 }
 
 /// Seconds per unit of a clock column without a unit in its name: epochs in milli-, micro- and nanoseconds are told by
@@ -239,6 +302,7 @@ mod tests {
         Columns {
             names: names.iter().map(ToString::to_string).collect(),
             rows: rows.iter().map(|row| row.to_vec()).collect(),
+            subjects: Vec::new(),
         }
     }
 
@@ -273,6 +337,25 @@ mod tests {
         let missing = SeriesOptions { value: Some("bar".into()), unit: None };
         let error = series_of_columns(&columns, &missing).unwrap_err().to_string();
         assert_eq!(error, "found no column `bar`: the file has `t`, `rss`, `foo`");
+    }
+
+    #[test]
+    fn rows_about_several_subjects_make_a_series_each() {
+        let mut columns = table(&["t", "live_bytes"], &[&[0.0, 1.0], &[0.0, 5.0], &[1.0, 2.0], &[1.0, 5.0]]);
+        columns.subjects = ["Order", "User", "Order", "User"].map(str::to_owned).to_vec();
+        let series = series_of_columns(&columns, &SeriesOptions::default()).unwrap();
+        let found: Vec<_> = series.iter().map(|one| (one.subject.as_str(), one.points[1].value)).collect();
+        assert_eq!(found, [("Order", 2.0), ("User", 5.0)]);
+    }
+
+    #[test]
+    fn small_values_are_no_bytes() {
+        let unit = |name: &str, value: f64| {
+            series_of_columns(&table(&["t", name], &[&[0.0, value]]), &SeriesOptions::default()).unwrap()[0].unit
+        };
+        assert_eq!(unit("heap", 130.5), Unit::Unknown);
+        assert_eq!(unit("heap", 5e6), Unit::Bytes);
+        assert_eq!(unit("heap_bytes", 130.0), Unit::Bytes);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Measurements as text separated by commas, semicolons, tabs or blanks, with or without a header line.
 //!
 //! Amounts with a unit (`12.5 MiB`, `300kB`) become bytes. Quoted cells are understood (RFC 4180, without line breaks inside quotes); lines that begin with `#` are skipped.
+//! A column of words named `class`, `site`, `pid`, … says whom a row is about: one series each.
 //! Without a header one column is the values, two are time and value, more are `column_1`, `column_2`, ….
 
 use super::series_columns::{
-    Columns, DecodedSeries, SeriesDecodeError, SeriesOptions, series_of_columns, unit_by_name,
+    Columns, DecodedSeries, SeriesDecodeError, SeriesOptions, names_subjects, series_of_columns, unit_by_name,
 };
 use super::series_json::seconds_of_text;
 use crate::series::Unit;
@@ -42,11 +43,23 @@ pub fn decode(bytes: &[u8], options: &SeriesOptions) -> Result<DecodedSeries, Se
     }
     let width = columns.names.len();
     let mut odd = 0_usize;
+    let subject = columns.names.iter().position(|name| names_subjects(name));
+    let mut worded = false;
     for line in lines {
-        let mut row: Vec<f64> = cells_of(line, separator).iter().map(|cell| number_of(cell)).collect();
+        let cells = cells_of(line, separator);
+        if let Some(at) = subject {
+            let name = cells.get(at).cloned().unwrap_or_default();
+            worded |= !name.is_empty() && !number_of(&name).is_finite();
+            columns.subjects.push(name);
+        }
+        let mut row: Vec<f64> = cells.iter().map(|cell| number_of(cell)).collect();
         odd += usize::from(row.len() != width);
         row.resize(width, f64::NAN);
         columns.rows.push(row);
+    }
+    // Process ids are subjects without being words.
+    if !worded && !subject.is_some_and(|at| columns.names[at].eq_ignore_ascii_case("pid")) {
+        columns.subjects.clear();
     }
     if !columns.rows.iter().flatten().any(|cell| cell.is_finite()) {
         return Err(malformed("expected lines of numbers, found none".into()));
@@ -101,6 +114,13 @@ mod tests {
         assert_eq!(read.series.len(), 1);
         assert_eq!(read.series[0].points[1].value, 20480.0);
         assert!(read.warnings.is_empty());
+    }
+
+    #[test]
+    fn rows_are_told_apart_by_their_subject() {
+        let read = read("seconds,class,live_bytes\n0,Order,1\n0,User,5\n1,Order,2\n1,User,5\n").series;
+        assert_eq!((read.len(), read[0].subject.as_str(), read[1].subject.as_str()), (2, "Order", "User"));
+        assert_eq!(read[0].points[1].value, 2.0);
     }
 
     #[test]

@@ -4,9 +4,13 @@
 //! Objects are read by their keys (see [`super::series_columns`]); one level of nesting (`{"memory": {"rss": 1}}`) is
 //! flattened with a dot. JSON lines (one value per line) are accepted as an array.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
-use super::series_columns::{Columns, DecodedSeries, SeriesDecodeError, SeriesOptions, series_of_columns};
+use super::series_columns::{
+    Columns, DecodedSeries, SeriesDecodeError, SeriesOptions, names_subjects, series_of_columns,
+};
 use crate::series::{Point, Series, Signal, TimeBase, Unit};
 
 /// Reads measurements in any of the shapes above.
@@ -15,6 +19,7 @@ use crate::series::{Point, Series, Signal, TimeBase, Unit};
 /// The bytes are no JSON, hold no array of measurements, or lack the column asked for.
 pub fn decode(bytes: &[u8], options: &SeriesOptions) -> Result<DecodedSeries, SeriesDecodeError> {
     let mut warnings = Vec::new();
+    let bytes = &without_nan(bytes);
     let value = match serde_json::from_slice(bytes) {
         Ok(value) => value,
         Err(error) => Value::Array(json_lines(bytes, &mut warnings).ok_or_else(|| malformed(error.to_string()))?),
@@ -26,6 +31,28 @@ pub fn decode(bytes: &[u8], options: &SeriesOptions) -> Result<DecodedSeries, Se
         warnings.push(format!("{missing} values are no numbers"));
     }
     Ok(DecodedSeries { series, warnings })
+}
+
+/// `NaN`, `Infinity` and `-Infinity` outside strings, which Python's `json` writes, as `null`.
+fn without_nan(bytes: &[u8]) -> Cow<'_, [u8]> {
+    const WORDS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
+    let mut written: Option<Vec<u8>> = None;
+    let (mut at, mut quoted) = (0, false);
+    while at < bytes.len() {
+        let word = WORDS.into_iter().find(|word| !quoted && bytes[at..].starts_with(word));
+        if let Some(word) = word {
+            written.get_or_insert_with(|| bytes[..at].to_vec()).extend_from_slice(b"null");
+            at += word.len();
+            continue;
+        }
+        let length = if quoted && bytes[at] == b'\\' { 2 } else { 1 };
+        quoted ^= bytes[at] == b'"';
+        if let Some(written) = &mut written {
+            written.extend_from_slice(&bytes[at..(at + length).min(bytes.len())]);
+        }
+        at += length;
+    }
+    written.map_or(Cow::Borrowed(bytes), Cow::Owned)
 }
 
 fn malformed(problem: String) -> SeriesDecodeError {
@@ -78,6 +105,7 @@ fn series_of_object(object: &Map<String, Value>, options: &SeriesOptions) -> Res
         return Err(malformed("expected an array of measurements, found an object without one".into()));
     }
     let columns = Columns {
+        subjects: Vec::new(),
         names: arrays.iter().map(|(key, _)| (*key).clone()).collect(),
         rows: (0..height)
             .map(|at| arrays.iter().map(|(_, column)| column.get(at).map_or(f64::NAN, number_of)).collect())
@@ -159,9 +187,12 @@ fn columns_of_rows(rows: &[Value]) -> Result<Columns, SeriesDecodeError> {
             let mut flat_rows = Vec::with_capacity(rows.len());
             for row in rows {
                 let mut cells = Vec::new();
+                let mut subject = String::new();
                 if let Value::Object(object) = row {
                     flatten(object, "", &mut cells);
+                    subject = subject_of(object);
                 }
+                columns.subjects.push(subject);
                 for (name, _) in &cells {
                     if !columns.names.contains(name) {
                         columns.names.push(name.clone());
@@ -182,6 +213,16 @@ fn columns_of_rows(rows: &[Value]) -> Result<Columns, SeriesDecodeError> {
         Some(other) => return Err(malformed(format!("expected numbers, pairs or objects, found `{other}`"))),
     }
     Ok(columns)
+}
+
+/// Whom an object is about: the first of its texts whose key says so, or a process id.
+fn subject_of(object: &Map<String, Value>) -> String {
+    let found = object.iter().find_map(|(key, value)| match value {
+        Value::String(text) if names_subjects(key) && text.parse::<f64>().is_err() => Some(text.clone()),
+        Value::Number(number) if key == "pid" => Some(number.to_string()),
+        _ => None,
+    });
+    found.unwrap_or_default()
 }
 
 /// Numbers and dates of an object and of the objects directly in it; everything else is left out.
@@ -261,6 +302,13 @@ mod tests {
         assert_eq!(series.len(), 2);
         assert_eq!(series[0].points[0].value, 1.5 * 1_048_576.0);
         assert_eq!(series[1].metric, "peak_mb");
+    }
+
+    #[test]
+    fn pythons_nan_is_a_missing_number() {
+        let series = read(r#"[{"heap_mb": NaN, "note": "NaN \" NaN"}, {"heap_mb": -Infinity}, {"heap_mb": 3.0}]"#);
+        let finite: Vec<bool> = series[0].points.iter().map(|point| point.value.is_finite()).collect();
+        assert_eq!(finite, [false, false, true]);
     }
 
     #[test]
