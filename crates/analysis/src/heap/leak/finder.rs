@@ -5,7 +5,7 @@ use crate::heap::path::{self, Detail};
 use crate::heap::source::{Place, Scripts};
 use crate::heap::{Heap, SYSTEM_DISTANCE};
 use brimline_profile::heap::{EdgeKind, HeapGraph, NodeId, NodeKind};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Lists longer than this are cycles in a damaged file.
 const LONGEST_LIST: usize = 1 << 20;
@@ -14,11 +14,19 @@ const LONGEST_LIST: usize = 1 << 20;
 const LONGEST_WAY: usize = 64;
 
 pub(super) fn find(heap: &Heap, scripts: &Scripts, least: Thresholds) -> Vec<Holder> {
-    let mut finder = Finder { heap, graph: heap.graph(), scripts, groups: HashMap::new(), found: Vec::new() };
+    let mut finder = Finder {
+        heap,
+        graph: heap.graph(),
+        scripts,
+        groups: HashMap::new(),
+        found: Vec::new(),
+        lists_of_listeners: HashSet::new(),
+    };
     for node in heap.graph().nodes() {
         finder.visit(node, least);
     }
-    let Finder { groups, mut found, .. } = finder;
+    let Finder { groups, mut found, lists_of_listeners, .. } = finder;
+    found.retain(|holder| !lists_of_listeners.contains(&holder.owner));
     found.extend(groups.into_values());
     found
 }
@@ -29,6 +37,8 @@ struct Finder<'a> {
     scripts: &'a Scripts,
     groups: HashMap<(Shape, String, Option<Place>), Holder>,
     found: Vec<Holder>,
+    /// Arrays that are told of as listeners of their emitter.
+    lists_of_listeners: HashSet<NodeId>,
 }
 
 impl Finder<'_> {
@@ -47,9 +57,14 @@ impl Finder<'_> {
                 let is_array = name == "Array";
                 self.emitter(node, least);
                 self.event_target(node, least);
-                let kind = if is_array { EdgeKind::Element } else { EdgeKind::Property };
-                let shape = if is_array { Shape::ArrayGrowth } else { Shape::ObjectGrowth };
-                let count = graph.edge_range(node).filter(|&index| graph.edge_kind(index) == kind).count() as u64;
+                let (shape, kind) = if is_array {
+                    (Shape::ArrayGrowth, EdgeKind::Element)
+                } else {
+                    (Shape::ObjectGrowth, EdgeKind::Property)
+                };
+                let edges = graph.edge_range(node).filter(|&index| graph.edge_kind(index) == kind).count() as u64;
+                // One property of an object is its prototype.
+                let count = edges.saturating_sub(u64::from(!is_array));
                 if count >= least.count && self.heap.distance(node) < SYSTEM_DISTANCE {
                     self.push(shape, node, name.to_owned(), count);
                 }
@@ -124,6 +139,7 @@ impl Finder<'_> {
             if (listeners.len() as u64) < least.count {
                 continue;
             }
+            self.lists_of_listeners.insert(event.to);
             let label = format!("{} '{}'", self.graph.name(node), self.graph.edge_name(&event));
             self.listeners(node, label, &listeners, self.heap.retained_size(event.to));
         }
