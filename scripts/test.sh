@@ -103,5 +103,20 @@ if [ -n "${BRIMLINE_DEVTOOLS_ORACLE:-}" ] && command -v npm >/dev/null; then
     export BRIMLINE_NODES=$BRIMLINE_DEVTOOLS_ORACLE/node_modules/node/bin/node:$BRIMLINE_DEVTOOLS_ORACLE/nodes/node_modules/node/bin/node
 fi
 
+# Programs on packages from npm with leaks planted in them.
+apps=crates/brimline/tests/it/heap/apps
+if command -v npm >/dev/null; then
+    folder=$cache/node-packages-$(cat $apps/package.json $apps/package-lock.json | sha256sum | cut -c1-12)
+    if [ ! -e "$folder/.complete" ]; then
+        say "installing the packages of $apps"
+        rm -rf "$folder"
+        mkdir -p "$folder"
+        cp $apps/package.json $apps/package-lock.json "$folder/"
+        (cd "$folder" && npm ci --silent --no-audit --no-fund --ignore-scripts) >&2
+        touch "$folder/.complete"
+    fi
+    export BRIMLINE_TEST_NODE_PACKAGES=$folder
+fi
+
 [ $# -gt 0 ] || set -- --workspace
 exec cargo test "$@" </dev/null

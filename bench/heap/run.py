@@ -69,6 +69,8 @@ def compare(file, options, brimline, node, work):
         "brimline heap top": ([brimline, "heap", "top", "--no-index", file], None),
         "brimline heap top, writing the index": ([brimline, "heap", "top", file], cache),
         "brimline heap top, second opening": ([brimline, "heap", "top", file], cache),
+        **{f"brimline heap {question}, second opening": ([brimline, "heap", *question.split(), file], cache)
+           for question in ["stats", "top --by path", "strings", "dominators"]},
         "brimline heap nodes, from the index": ([brimline, "heap", "nodes", "-o", "/dev/null", file], cache),
         "DevTools' model": ([node, "--max-old-space-size=16000", options.oracle / "oracle.mjs", file], None),
     }
@@ -81,6 +83,9 @@ def compare(file, options, brimline, node, work):
     for _ in range(options.rounds):
         shutil.rmtree(work / "cache", ignore_errors=True)
         for name, (command, environment) in tools.items():
+            if name.endswith("second opening"):
+                # The first time each question is asked.
+                measured([str(word) for word in command], environment)
             seconds, resident, output = measured([str(word) for word in command], environment)
             best[name] = min(best.get(name, (seconds, resident)), (seconds, resident))
             found = re.search(r'"nodeCount": (\d+)', output)

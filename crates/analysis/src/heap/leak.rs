@@ -3,10 +3,11 @@
 mod finder;
 
 use super::Heap;
-use super::path::{self, Detail};
+use super::path::{self, Detail, Step};
 use super::source::{Place, Scripts};
-use brimline_profile::heap::{EdgeKind, NodeId};
+use brimline_profile::heap::{EdgeKind, NodeId, NodeKind};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// A module that is loaded more often than this has more copies than anyone needs.
 const MODULE_COPIES: u64 = 10;
@@ -41,6 +42,28 @@ pub enum Shape {
     DetachedDocument,
 }
 
+impl Shape {
+    /// Whether one object owns what is counted, rather than many objects that are alike.
+    pub fn has_owner(self) -> bool {
+        !matches!(
+            self,
+            Self::PendingTimers
+                | Self::PendingPromises
+                | Self::OffHeapBuffers
+                | Self::ModuleCache
+                | Self::DetachedDocument
+        )
+    }
+
+    /// Whether nothing but number and bytes tells it from what any program has.
+    pub fn only_grows(self) -> bool {
+        matches!(
+            self,
+            Self::MapGrowth | Self::SetGrowth | Self::ArrayGrowth | Self::ObjectGrowth | Self::OffHeapBuffers
+        )
+    }
+}
+
 /// One holder, or one group of equal ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
@@ -54,7 +77,8 @@ pub struct Holder {
     pub count: u64,
     /// Bytes held: retained sizes of the owner, or of what a group's members hold one by one.
     pub bytes: u64,
-    /// The function that listens, waits or closes over, if one stands out.
+    /// The function that listens, waits or closes over, if one stands out; of what only grows, the function or class
+    /// that holds it.
     pub function: Option<String>,
     /// How many of the listeners, timers or promises are that function.
     pub function_count: u64,
@@ -90,16 +114,66 @@ pub fn holders(heap: &Heap, scripts: &Scripts, least: Thresholds) -> Vec<Holder>
         Shape::ModuleCache => holder.count > MODULE_COPIES || holder.bytes >= least.bytes * MODULE_BYTES,
         _ => holder.count >= least.count || holder.shape == Shape::ClosureVariable,
     });
+    drop_told_twice(heap, &mut found);
     for holder in &mut found {
         let steps = path::shortest_path(heap, holder.owner);
         holder.path = path::describe(heap, scripts, &steps, Detail::Exact);
         holder.is_runtime = is_runtime(heap, scripts, holder, &steps);
+        if holder.shape.only_grows() && holder.place.is_none() {
+            (holder.function, holder.place) = code_that_holds(heap, scripts, &steps);
+        }
     }
     found.sort_by(|a, b| {
         let key = |holder: &Holder| (holder.is_runtime, std::cmp::Reverse(holder.bytes), holder.shape, holder.owner);
         key(a).cmp(&key(b))
     });
     found
+}
+
+/// Leaves out variables whose bytes another holder below them tells of in more detail.
+fn drop_told_twice(heap: &Heap, found: &mut Vec<Holder>) {
+    /// How far below the variable the other holder may be.
+    const LEVELS: usize = 64;
+    let mut told: HashMap<NodeId, u64> = HashMap::new();
+    for holder in found.iter().filter(|holder| holder.shape.has_owner() && holder.shape != Shape::ClosureVariable) {
+        let mut at = holder.owner;
+        for _ in 0..LEVELS {
+            let most = told.entry(at).or_default();
+            *most = holder.bytes.max(*most);
+            let next = heap.dominator(at);
+            if next == at {
+                break;
+            }
+            at = next;
+        }
+    }
+    found.retain(|holder| {
+        holder.shape != Shape::ClosureVariable || {
+            let graph = heap.graph();
+            let is_it = |edge: &brimline_profile::heap::Edge| {
+                edge.kind == EdgeKind::Context && graph.edge_name(edge) == holder.label
+            };
+            let value = graph.edges(holder.owner).find(is_it).map(|edge| edge.to);
+            let told = value.and_then(|value| told.get(&value)).copied().unwrap_or(0);
+            told < holder.bytes - holder.bytes / 10
+        }
+    });
+}
+
+/// The last function or constructor on a way whose place is known: whose variable or property it is.
+fn code_that_holds(heap: &Heap, scripts: &Scripts, steps: &[Step]) -> (Option<String>, Option<Place>) {
+    let graph = heap.graph();
+    let code = steps.iter().rev().find_map(|step| {
+        let node = match step.edge.kind {
+            EdgeKind::Context => scripts.closure_of_context(step.from)?,
+            EdgeKind::Property | EdgeKind::Element if graph.kind(step.from) == NodeKind::Object => step.from,
+            _ => return None,
+        };
+        Some((node, scripts.place(heap, node)?))
+    });
+    let Some((node, place)) = code else { return (None, None) };
+    let name = graph.name(node);
+    (Some(if name.is_empty() { "(anonymous)".to_owned() } else { name.to_owned() }), Some(place))
 }
 
 /// Whether the last variable on the way to the owner belongs to a module of the runtime, and nothing after it, nor the

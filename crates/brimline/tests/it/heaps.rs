@@ -9,7 +9,7 @@ use crate::session::{Ended, Session, ended};
 /// A program with every shape that is named; `PREFIX-1` and `PREFIX-2` are snapshots of one process.
 const PROGRAM: &str = include_str!("heap/service.cjs");
 
-fn node() -> Option<PathBuf> {
+pub(crate) fn node() -> Option<PathBuf> {
     let found = std::env::var_os("PATH")
         .and_then(|path| std::env::split_paths(&path).map(|folder| folder.join("node")).find(|path| path.is_file()));
     if found.is_none() {
@@ -26,17 +26,17 @@ fn record(session: &Session, node: &Path, script: &Path, prefix: &str) -> [PathB
     [1, 2].map(|number| session.work().join(format!("{prefix}-{number}.heapsnapshot")))
 }
 
-fn heap(session: &Session, arguments: &[&str]) -> Ended {
+pub(crate) fn heap(session: &Session, arguments: &[&str]) -> Ended {
     let mut command = session.brimline(["heap"]);
     command.args(arguments).env("XDG_CACHE_HOME", session.work().join("cache"));
     ended(&mut command)
 }
 
-fn json(ended: &Ended) -> Value {
+pub(crate) fn json(ended: &Ended) -> Value {
     serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {}", ended.stdout))
 }
 
-fn rows<'a>(value: &'a Value, list: &str) -> &'a [Value] {
+pub(crate) fn rows<'a>(value: &'a Value, list: &str) -> &'a [Value] {
     value[list].as_array().unwrap()
 }
 

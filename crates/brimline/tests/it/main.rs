@@ -9,6 +9,8 @@ mod damage;
 mod disk;
 mod faults;
 mod greenlets;
+mod heap_apps;
+mod heap_terminal;
 mod heaps;
 mod identity;
 mod kills;

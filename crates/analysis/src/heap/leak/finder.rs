@@ -5,20 +5,35 @@ use crate::heap::path::{self, Detail};
 use crate::heap::source::{Place, Scripts};
 use crate::heap::{Heap, SYSTEM_DISTANCE};
 use brimline_profile::heap::{EdgeKind, HeapGraph, NodeId, NodeKind};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Lists longer than this are cycles in a damaged file.
 const LONGEST_LIST: usize = 1 << 20;
 
+/// Steps from a buffer back to the array that it may be in.
+const STEPS_TO_ARRAY: usize = 4;
+
 /// Steps from the roots that tell where a buffer is held.
 const LONGEST_WAY: usize = 64;
 
+/// Kind and name of an edge, and the name of the object it is of.
+type StepNumbers = (EdgeKind, u32, u32);
+
 pub(super) fn find(heap: &Heap, scripts: &Scripts, least: Thresholds) -> Vec<Holder> {
-    let mut finder = Finder { heap, graph: heap.graph(), scripts, groups: HashMap::new(), found: Vec::new() };
+    let mut finder = Finder {
+        heap,
+        graph: heap.graph(),
+        scripts,
+        groups: HashMap::new(),
+        found: Vec::new(),
+        lists_of_listeners: HashSet::new(),
+        ways: HashMap::new(),
+    };
     for node in heap.graph().nodes() {
         finder.visit(node, least);
     }
-    let Finder { groups, mut found, .. } = finder;
+    let Finder { groups, mut found, lists_of_listeners, .. } = finder;
+    found.retain(|holder| !lists_of_listeners.contains(&holder.owner));
     found.extend(groups.into_values());
     found
 }
@@ -29,6 +44,10 @@ struct Finder<'a> {
     scripts: &'a Scripts,
     groups: HashMap<(Shape, String, Option<Place>), Holder>,
     found: Vec<Holder>,
+    /// Arrays that are told of as listeners of their emitter.
+    lists_of_listeners: HashSet<NodeId>,
+    /// Ways of buffers by the array they are in and the steps from there.
+    ways: HashMap<(NodeId, Vec<StepNumbers>), String>,
 }
 
 impl Finder<'_> {
@@ -47,20 +66,21 @@ impl Finder<'_> {
                 let is_array = name == "Array";
                 self.emitter(node, least);
                 self.event_target(node, least);
-                let kind = if is_array { EdgeKind::Element } else { EdgeKind::Property };
-                let shape = if is_array { Shape::ArrayGrowth } else { Shape::ObjectGrowth };
-                let count = graph.edge_range(node).filter(|&index| graph.edge_kind(index) == kind).count() as u64;
+                let (shape, kind) = if is_array {
+                    (Shape::ArrayGrowth, EdgeKind::Element)
+                } else {
+                    (Shape::ObjectGrowth, EdgeKind::Property)
+                };
+                let edges = graph.edge_range(node).filter(|&index| graph.edge_kind(index) == kind).count() as u64;
+                // One property of an object is its prototype.
+                let count = edges.saturating_sub(u64::from(!is_array));
                 if count >= least.count && self.heap.distance(node) < SYSTEM_DISTANCE {
                     self.push(shape, node, name.to_owned(), count);
                 }
             }
             (NodeKind::Native, "system / JSArrayBufferData") => {
-                let bytes = self.heap.self_size(node);
-                let way = path::shortest_path(self.heap, node);
-                // Buffers in a list are all on one way, which is long to tell for each.
-                let near = &way[..way.len().min(LONGEST_WAY)];
-                let label = path::describe(self.heap, self.scripts, near, Detail::Shape);
-                self.group(Shape::OffHeapBuffers, node, label, None, bytes);
+                let label = self.way_of_buffer(node);
+                self.group(Shape::OffHeapBuffers, node, label, None, self.heap.self_size(node));
             }
             // Node's own native objects carry that mark too, without a document to leave.
             (NodeKind::Native, name) if self.heap.detachedness(node) == 2 && !name.starts_with("Node /") => {
@@ -124,6 +144,7 @@ impl Finder<'_> {
             if (listeners.len() as u64) < least.count {
                 continue;
             }
+            self.lists_of_listeners.insert(event.to);
             let label = format!("{} '{}'", self.graph.name(node), self.graph.edge_name(&event));
             self.listeners(node, label, &listeners, self.heap.retained_size(event.to));
         }
@@ -131,14 +152,16 @@ impl Finder<'_> {
 
     /// Listeners of one event, with the function that most of them are.
     fn listeners(&mut self, owner: NodeId, label: String, listeners: &[NodeId], bytes: u64) {
-        let mut functions: HashMap<(String, Option<Place>), u64> = HashMap::new();
+        // By name and place as numbers: there may be millions.
+        let mut functions: HashMap<_, (u64, NodeId)> = HashMap::new();
         for &listener in listeners {
-            let place = self.scripts.place(self.heap, listener);
-            *functions.entry((self.function_name(listener), place)).or_default() += 1;
+            let place = self.graph.location(listener).map(|place| (place.script_id, place.line, place.column));
+            functions.entry((self.graph.name_index(listener), place)).or_insert((0, listener)).0 += 1;
         }
-        let top = functions.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
-        let (function, place, function_count) =
-            top.map_or((None, None, 0), |((name, place), count)| (Some(name), place, count));
+        let top = functions.into_values().max_by_key(|&(count, listener)| (count, std::cmp::Reverse(listener)));
+        let function = top.map(|(_, listener)| self.function_name(listener));
+        let place = top.and_then(|(_, listener)| self.scripts.place(self.heap, listener));
+        let function_count = top.map_or(0, |(count, _)| count);
         let count = listeners.len() as u64;
         let base = holder(Shape::ListenerAccumulation, owner, label, count);
         self.found.push(Holder { bytes, function, function_count, place, ..base });
@@ -169,6 +192,33 @@ impl Finder<'_> {
                 self.listeners(node, format!("{} '{event}'", self.graph.name(node)), &listeners, bytes);
             }
         }
+    }
+
+    /// How the program reaches a buffer, positions left open. Those in one array are on one way, which is told once.
+    fn way_of_buffer(&mut self, node: NodeId) -> String {
+        let (mut at, mut tail) = (node, Vec::new());
+        for _ in 0..STEPS_TO_ARRAY {
+            let Some(edge) = self.heap.first_edge_to(at) else { break };
+            at = self.graph.edge_source(edge);
+            let edge = self.graph.edge(edge);
+            if edge.kind == EdgeKind::Element {
+                let key = (at, tail);
+                if let Some(way) = self.ways.get(&key) {
+                    return way.clone();
+                }
+                let way = self.describe_way(node);
+                self.ways.insert(key, way.clone());
+                return way;
+            }
+            tail.push((edge.kind, edge.name, self.graph.name_index(at)));
+        }
+        self.describe_way(node)
+    }
+
+    fn describe_way(&self, node: NodeId) -> String {
+        let way = path::shortest_path(self.heap, node);
+        // Buffers in a list are all on one way, which is long to tell for each.
+        path::describe(self.heap, self.scripts, &way[..way.len().min(LONGEST_WAY)], Detail::Shape)
     }
 
     /// Copies of one module count together, whatever query its address carries.

@@ -163,8 +163,11 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
 /// Holders of `after` that hold more than in `before`, largest growth first.
 fn grown<'a>(before: &'a [HolderSummary], after: &'a [HolderSummary], by_id: bool) -> Vec<Growth<'a>> {
     let is_same = |a: &HolderSummary, b: &HolderSummary| {
-        let owner = if by_id && !is_group(a) { a.owner == b.owner } else { is_group(a) || a.path == b.path };
-        a.shape == b.shape && a.label == b.label && owner && (!is_group(a) || a.function == b.function)
+        let has_owner = a.shape.has_owner();
+        let owner = if by_id && has_owner { a.owner == b.owner } else { !has_owner || a.path == b.path };
+        // Which function is seen to hold what only grows may change; which one waits may not.
+        let function = has_owner || a.shape.only_grows() || a.function == b.function;
+        a.shape == b.shape && a.label == b.label && owner && function
     };
     let mut grown: Vec<_> = after
         .iter()
@@ -173,19 +176,6 @@ fn grown<'a>(before: &'a [HolderSummary], after: &'a [HolderSummary], by_id: boo
         .collect();
     grown.sort_by_key(|growth| std::cmp::Reverse(growth.delta_bytes()));
     grown
-}
-
-/// Whether a holder stands for many objects that no one object owns.
-fn is_group(holder: &HolderSummary) -> bool {
-    use brimline_analysis::heap::leak::Shape;
-    matches!(
-        holder.shape,
-        Shape::PendingTimers
-            | Shape::PendingPromises
-            | Shape::OffHeapBuffers
-            | Shape::DetachedDocument
-            | Shape::ModuleCache
-    )
 }
 
 fn write_answer(

@@ -43,25 +43,24 @@ struct Tree<'a> {
 /// Carries the command out.
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let file = SnapshotFile::find(args.run.as_deref(), &args.open)?;
-    let opened = file.heap()?;
-    crate::commands::warn(&opened.warnings);
-    let heap = &opened.value;
+    let mut out = crate::commands::output(None)?;
+    let words = (&args.of, args.depth, args.top, args.json);
+    file.answer("dominators", &words, &mut out, |heap, exit_code, out| write(args, &file.name, heap, exit_code, out))
+}
+
+fn write(args: &Args, file: &str, heap: &Heap, exit_code: ExitCode, out: &mut dyn Write) -> anyhow::Result<()> {
     let from = args.of.as_deref().map_or(Ok(NodeId(0)), |text| target::object(heap, text))?;
     let (first, children) = heap.dominated();
     let tree = Tree { heap, first, children, args };
-    let mut out = crate::commands::output(None)?;
     if args.json {
         let head = json!({
-            "schema": "brimline.heap.dominators/1", "file": file.name, "partial": opened.exit_code != ExitCode::FINE,
+            "schema": "brimline.heap.dominators/1", "file": file, "partial": exit_code != ExitCode::FINE,
             "tree": tree.json(from, 0),
         });
-        write_json(&mut out, &head, &[])?;
-    } else {
-        writeln!(out, "{:>10}  {:>6}  {:>10}  object", "retained", "share", "self")?;
-        tree.write(from, 0, &mut out)?;
-        out.flush()?;
+        return write_json(out, &head, &[]);
     }
-    Ok(opened.exit_code)
+    writeln!(out, "{:>10}  {:>6}  {:>10}  object", "retained", "share", "self")?;
+    tree.write(from, 0, out)
 }
 
 impl Tree<'_> {

@@ -4,6 +4,8 @@
 //! of the heap. The stamp is the snapshot's length, time of change and a hash over samples of its bytes. An index that
 //! does not fit in every respect is ignored and written anew. It holds what the snapshot holds, so it is private: in a
 //! run's folder beside the snapshot, else in the user's cache folder.
+//!
+//! Beside it lie the last answers to questions that go through all numbers, one file for each question.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -71,35 +73,70 @@ impl Index {
         Heap::load(&mut file, size).ok()
     }
 
-    /// Writes the index beside its place and renames it.
+    /// Writes the index.
     pub(crate) fn write(&self, heap: &Heap, summary: &Summary) -> anyhow::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
+        self.replace(&self.path, |out| {
+            ColumnWriter::new(out).u8s(&serde_json::to_vec(summary)?)?;
+            Ok(heap.store(out)?)
+        })
+    }
+
+    /// What was kept as the answer to `question`, if it was asked in the same `words` the last time.
+    pub(crate) fn answer(&self, question: &str, words: &str) -> Option<Vec<u8>> {
+        let path = self.answer_path(question);
+        let mut file = self.open_at(&path)?;
+        let mut input = ColumnReader::new(&mut file, fs::metadata(&path).ok()?.len());
+        if input.u8s().ok()? != words.as_bytes() {
+            return None;
+        }
+        input.u8s().ok()
+    }
+
+    /// Keeps the answer to `question` in these `words`.
+    pub(crate) fn keep_answer(&self, question: &str, words: &str, answer: &[u8]) -> anyhow::Result<()> {
+        self.replace(&self.answer_path(question), |out| {
+            let mut out = ColumnWriter::new(out);
+            out.u8s(words.as_bytes())?;
+            Ok(out.u8s(answer)?)
+        })
+    }
+
+    fn answer_path(&self, question: &str) -> PathBuf {
+        let mut name = self.path.as_os_str().to_owned();
+        name.push("-");
+        name.push(question);
+        name.into()
+    }
+
+    /// Writes a file with the header beside its place and renames it.
+    fn replace(&self, path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("."));
         private_file::ensure_folder(folder)?;
-        let temporary = self.path.with_extension(format!("{}.tmp", std::process::id()));
+        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
         let _ = fs::remove_file(&temporary);
-        let written = self.write_to(&temporary, heap, summary);
+        let written = (|| {
+            let mut out = BufWriter::with_capacity(1 << 20, private_file::create_new(&temporary)?);
+            out.write_all(&self.header)?;
+            write(&mut out)?;
+            out.flush()?;
+            anyhow::Ok(fs::rename(&temporary, path)?)
+        })();
         if written.is_err() {
             let _ = fs::remove_file(&temporary);
         }
         written?;
-        fs::rename(&temporary, &self.path)?;
         if self.in_cache {
-            prune(folder, &self.path);
+            prune(folder, path);
         }
         Ok(())
     }
 
-    fn write_to(&self, path: &Path, heap: &Heap, summary: &Summary) -> anyhow::Result<()> {
-        let mut out = BufWriter::with_capacity(1 << 20, private_file::create_new(path)?);
-        out.write_all(&self.header)?;
-        ColumnWriter::new(&mut out).u8s(&serde_json::to_vec(summary)?)?;
-        heap.store(&mut out)?;
-        out.flush()?;
-        Ok(())
+    fn open(&self) -> Option<BufReader<File>> {
+        self.open_at(&self.path)
     }
 
-    fn open(&self) -> Option<BufReader<File>> {
-        let mut file = BufReader::with_capacity(1 << 20, private_file::open_read(&self.path).ok()?);
+    fn open_at(&self, path: &Path) -> Option<BufReader<File>> {
+        let mut file = BufReader::with_capacity(1 << 20, private_file::open_read(path).ok()?);
         let mut header = [0; 48];
         file.read_exact(&mut header).ok()?;
         (header == self.header).then_some(file)

@@ -105,6 +105,35 @@ impl SnapshotFile {
         Ok(self.compute()?.map(|(heap, _)| heap))
     }
 
+    /// Answers `question` from the whole heap; the same question, in the same `words`, is answered at once the next time.
+    ///
+    /// `write` gets the heap and whether the file was whole; nothing else may decide what it writes.
+    pub(crate) fn answer(
+        &self,
+        question: &str,
+        words: &impl std::fmt::Debug,
+        out: &mut dyn Write,
+        write: impl FnOnce(&Heap, ExitCode, &mut dyn Write) -> anyhow::Result<()>,
+    ) -> anyhow::Result<ExitCode> {
+        let words = format!("{} {words:?}", self.name);
+        if let Some(answer) = self.index.as_ref().and_then(|index| index.answer(question, &words)) {
+            out.write_all(&answer)?;
+            out.flush()?;
+            return Ok(ExitCode::FINE);
+        }
+        let opened = self.heap()?;
+        crate::commands::warn(&opened.warnings);
+        let mut answer = Vec::new();
+        write(&opened.value, opened.exit_code, &mut answer)?;
+        if let Some(index) = self.index.as_ref().filter(|_| opened.exit_code == ExitCode::FINE) {
+            // What is not kept is computed again, no more.
+            let _ = index.keep_answer(question, &words, &answer);
+        }
+        out.write_all(&answer)?;
+        out.flush()?;
+        Ok(opened.exit_code)
+    }
+
     fn compute(&self) -> anyhow::Result<Opened<(Heap, Summary)>> {
         let decoded = self.graph()?;
         let progress = Progress::new(&self.name);

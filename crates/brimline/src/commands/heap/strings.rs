@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use brimline_analysis::heap::Heap;
 use brimline_analysis::heap::duplicates::duplicate_strings;
 use brimline_analysis::heap::path::{Detail, describe, shortest_path};
 use brimline_analysis::heap::source::Scripts;
@@ -35,18 +36,22 @@ pub(crate) struct Args {
 /// Carries the command out.
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let file = SnapshotFile::find(args.run.as_deref(), &args.open)?;
-    let opened = file.heap()?;
-    crate::commands::warn(&opened.warnings);
-    let (heap, scripts) = (&opened.value, Scripts::of(&opened.value));
+    let mut out = crate::commands::output(None)?;
+    file.answer("strings", &(args.top, args.json), &mut out, |heap, exit_code, out| {
+        write(args, &file.name, heap, exit_code, out)
+    })
+}
+
+fn write(args: &Args, file: &str, heap: &Heap, exit_code: ExitCode, out: &mut dyn Write) -> anyhow::Result<()> {
+    let scripts = Scripts::of(heap);
     let groups = duplicate_strings(heap);
     let wasted: u64 = groups.iter().map(|group| group.self_size - group.self_size / group.count).sum();
     let path = |group: &brimline_analysis::heap::duplicates::DuplicateStrings| {
         group.nodes.first().map(|&node| describe(heap, &scripts, &shortest_path(heap, node), Detail::Exact))
     };
-    let mut out = crate::commands::output(None)?;
     if args.json {
         let head = json!({
-            "schema": "brimline.heap.strings/1", "file": file.name, "partial": opened.exit_code != ExitCode::FINE,
+            "schema": "brimline.heap.strings/1", "file": file, "partial": exit_code != ExitCode::FINE,
             "groups": groups.len(), "wasted_bytes": wasted,
         });
         let shown = groups.iter().take(args.top.unwrap_or(usize::MAX));
@@ -58,16 +63,10 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
                 })
             })
             .collect();
-        write_json(&mut out, &head, &[("rows", rows)])?;
-        return Ok(opened.exit_code);
+        return write_json(out, &head, &[("rows", rows)]);
     }
     let number = count(groups.len() as i64);
-    writeln!(
-        out,
-        "{}: {number} texts held more than once, {} more than needed",
-        plain(&file.name),
-        bytes(wasted as i64)
-    )?;
+    writeln!(out, "{}: {number} texts held more than once, {} more than needed", plain(file), bytes(wasted as i64))?;
     writeln!(out, "\n{:>10}  {:>10}  {:>10}  text", "retained", "self", "copies")?;
     let shown = &groups[..groups.len().min(args.top.unwrap_or(DEFAULT_TOP))];
     for group in shown {
@@ -83,7 +82,5 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         )?;
         writeln!(out, "{:>36}{}", "", plain(&path(group).unwrap_or_default()))?;
     }
-    more(groups.len() - shown.len(), &mut out)?;
-    out.flush()?;
-    Ok(opened.exit_code)
+    more(groups.len() - shown.len(), out)
 }

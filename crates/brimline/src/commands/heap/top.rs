@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use brimline_analysis::heap::Heap;
 use brimline_analysis::heap::leak::Shape;
 use brimline_analysis::heap::path_profile::{PathRow, path_profile};
 use brimline_analysis::heap::source::Scripts;
@@ -22,7 +23,10 @@ const DEFAULT_TOP: usize = 20;
 /// Holders shown before the class table.
 const DEFAULT_HOLDERS: usize = 10;
 /// The runtime's own tables are shown from this share of the heap on, in percent.
-const RUNTIME_SHARE: u64 = 5;
+const RUNTIME_SHARE: u64 = 10;
+/// What any program has is shown from this share of the heap on, in percent, or from these bytes.
+const SHARE: u64 = 1;
+const BYTES: u64 = 1 << 20;
 
 /// Arguments.
 #[derive(clap::Args, Debug, Default)]
@@ -91,7 +95,9 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let mut out = crate::commands::output(args.output.as_deref())?;
     let maps = SourceMaps::new(args.open.sources.clone());
     if args.by == RowKind::Path {
-        return by_path(args, &file, &mut out);
+        let words = (&args.filter, args.sort, args.top, args.json);
+        return file
+            .answer("paths", &words, &mut out, |heap, exit_code, out| by_path(args, &file.name, heap, exit_code, out));
     }
     let opened = file.summary()?;
     crate::commands::warn(&opened.warnings);
@@ -209,20 +215,21 @@ pub(super) fn claim(holder: &HolderSummary) -> String {
     let place = holder.place.as_ref().map(|place| format!(" at {place}")).unwrap_or_default();
     let function = holder.function.as_deref().unwrap_or("");
     let (number, label) = (count(holder.count as i64), &holder.label);
+    let from = if function.is_empty() { place.clone() } else { format!(", reached from `{function}`{place}") };
     match holder.shape {
         Shape::ListenerAccumulation => {
             let share = if holder.function_count == holder.count { "all" } else { "mostly" };
             format!("{label}: {number} listeners, {share} `{function}`{place}")
         }
-        Shape::MapGrowth | Shape::SetGrowth => format!("{label} with {number} entries{place}"),
-        Shape::ArrayGrowth => format!("{label} with {number} elements{place}"),
-        Shape::ObjectGrowth => format!("{label} with {number} properties{place}"),
+        Shape::MapGrowth | Shape::SetGrowth => format!("{label} with {number} entries{from}"),
+        Shape::ArrayGrowth => format!("{label} with {number} elements{from}"),
+        Shape::ObjectGrowth => format!("{label} with {number} properties{from}"),
         Shape::ClosureVariable if function.is_empty() => format!("closure variable `{label}`"),
         Shape::ClosureVariable => format!("closure variable `{label}`, seen by `{function}`{place}"),
         Shape::PendingTimers => format!("{number} timers that wait to call `{function}`{place}"),
         Shape::PendingPromises if function.is_empty() => format!("{number} pending promises, awaited"),
         Shape::PendingPromises => format!("{number} pending promises, handled by `{function}`{place}"),
-        Shape::OffHeapBuffers => format!("{number} buffers outside the heap in {label}"),
+        Shape::OffHeapBuffers => format!("{number} buffers outside the heap in {label}{from}"),
         Shape::ModuleCache if holder.count > 1 => format!("module {label}, {number} copies loaded"),
         Shape::ModuleCache => format!("module {label} and its variables"),
         Shape::DetachedDocument => format!("{number} nodes {label} that left their document"),
@@ -244,8 +251,14 @@ fn write_table(args: &Args, file: &SnapshotFile, summary: &Summary, out: &mut dy
     if args.by == RowKind::Site {
         return write_sites(args, summary, out);
     }
-    let worth = |holder: &&HolderSummary| {
-        !holder.is_runtime || holder.bytes.saturating_mul(100) >= summary.statistics.total.saturating_mul(RUNTIME_SHARE)
+    let total_bytes = summary.statistics.total;
+    let has_share =
+        |holder: &HolderSummary, share| holder.bytes.saturating_mul(100) >= total_bytes.saturating_mul(share);
+    let worth = |holder: &&HolderSummary| match holder.shape {
+        _ if holder.is_runtime => has_share(holder, RUNTIME_SHARE),
+        Shape::ClosureVariable => holder.bytes >= BYTES || has_share(holder, SHARE),
+        shape if shape.only_grows() => holder.bytes >= BYTES || has_share(holder, SHARE),
+        _ => true,
     };
     let holders: Vec<_> = summary.holders.iter().filter(worth).take(args.top.unwrap_or(DEFAULT_HOLDERS)).collect();
     if !holders.is_empty() {
@@ -300,11 +313,8 @@ fn write_sites(args: &Args, summary: &Summary, out: &mut dyn Write) -> anyhow::R
     more(summary.allocations.len() - shown.len(), out)
 }
 
-fn by_path(args: &Args, file: &SnapshotFile, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let opened = file.heap()?;
-    crate::commands::warn(&opened.warnings);
-    let heap = opened.value;
-    let mut rows = path_profile(&heap, &Scripts::of(&heap));
+fn by_path(args: &Args, file: &str, heap: &Heap, exit_code: ExitCode, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut rows = path_profile(heap, &Scripts::of(heap));
     if let Some(text) = &args.filter {
         rows.retain(|row| row.path.contains(text.as_str()) || row.class.contains(text.as_str()));
     }
@@ -315,21 +325,14 @@ fn by_path(args: &Args, file: &SnapshotFile, out: &mut dyn Write) -> anyhow::Res
     let total = heap.total_size();
     if args.json {
         let head = json!({
-            "schema": "brimline.heap.top/1", "file": file.name, "partial": opened.exit_code != ExitCode::FINE,
+            "schema": "brimline.heap.top/1", "file": file, "partial": exit_code != ExitCode::FINE,
             "by": "path", "totals": {"nodes": heap.graph().node_count(), "edges": heap.graph().edge_count(), "total_bytes": total},
         });
         let row = |row: &PathRow| json!({"path": row.path, "class": row.class, "count": row.count, "self_bytes": row.self_size});
         let rows = rows.iter().take(args.top.unwrap_or(usize::MAX)).map(row).collect();
-        write_json(out, &head, &[("rows", rows)])?;
-        return Ok(opened.exit_code);
+        return write_json(out, &head, &[("rows", rows)]);
     }
-    writeln!(
-        out,
-        "{}: {} in {} objects",
-        plain(&file.name),
-        bytes(total as i64),
-        count(heap.graph().node_count() as i64)
-    )?;
+    writeln!(out, "{}: {} in {} objects", plain(file), bytes(total as i64), count(heap.graph().node_count() as i64))?;
     writeln!(out, "\n{:>10}  {:>6}  {:>11}  class and way from the roots", "self", "share", "objects")?;
     let shown = &rows[..rows.len().min(args.top.unwrap_or(DEFAULT_TOP))];
     for row in shown {
@@ -342,7 +345,5 @@ fn by_path(args: &Args, file: &SnapshotFile, out: &mut dyn Write) -> anyhow::Res
             plain(&row.path)
         )?;
     }
-    more(rows.len() - shown.len(), out)?;
-    out.flush()?;
-    Ok(opened.exit_code)
+    more(rows.len() - shown.len(), out)
 }
