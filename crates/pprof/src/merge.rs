@@ -174,7 +174,7 @@ impl View<'_> {
     /// Sum of every column.
     fn sums(&self) -> Vec<i64> {
         let mut sums = vec![0_i64; self.sample_types.len()];
-        self.samples.for_each(|sample| {
+        self.samples.for_each_without_stack(|sample| {
             for (sum, &value) in sums.iter_mut().zip(sample.values) {
                 *sum = sum.wrapping_add(value);
             }

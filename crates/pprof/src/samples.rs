@@ -155,14 +155,21 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    pub(crate) fn decode(&mut self, message: &[u8], ids: &Ids, canonical: &[u32]) -> Result<(), WireError> {
+    /// Decodes one sample; `STACK` tells whether its locations are wanted.
+    #[inline]
+    pub(crate) fn decode<const STACK: bool>(
+        &mut self,
+        message: &[u8],
+        ids: &Ids,
+        canonical: &[u32],
+    ) -> Result<(), WireError> {
         self.locations.clear();
         self.values.clear();
         self.labels.clear();
         let mut fields = Fields::new(message);
         while let Some((field, value)) = fields.next()? {
             match field {
-                1 => {
+                1 if STACK => {
                     let (locations, unknown) = (&mut self.locations, &mut self.unknown);
                     numbers(field, value, |id| match ids.get(id) {
                         Some(index) => locations.push(index),
@@ -221,13 +228,22 @@ impl Samples<'_> {
     }
 
     /// Calls `each` for every sample in file order.
-    pub fn for_each(&self, mut each: impl FnMut(Sample<'_>)) {
+    pub fn for_each(&self, each: impl FnMut(Sample<'_>)) {
+        self.decode_each::<true>(each);
+    }
+
+    /// As [`Self::for_each`], with stacks left empty where they would have to be decoded.
+    pub(crate) fn for_each_without_stack(&self, each: impl FnMut(Sample<'_>)) {
+        self.decode_each::<false>(each);
+    }
+
+    fn decode_each<const STACK: bool>(&self, mut each: impl FnMut(Sample<'_>)) {
         match self {
             Self::Encoded(encoded) => {
                 let mut scratch = Scratch::default();
                 for &(start, length) in &encoded.messages {
                     let message = &encoded.bytes[start as usize..][..length as usize];
-                    if scratch.decode(message, &encoded.ids, &encoded.canonical).is_ok() {
+                    if scratch.decode::<STACK>(message, &encoded.ids, &encoded.canonical).is_ok() {
                         each(Sample {
                             locations: &scratch.locations,
                             values: &scratch.values,

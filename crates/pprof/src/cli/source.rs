@@ -1,14 +1,14 @@
 //! From the sources of a command line to one profile.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::flags::Parsed;
 use super::{Host, RunError};
 use crate::error::ReadError;
 use crate::inflate::{Limits, inflate};
 use crate::merge::{Subtraction, combine, subtract};
-use crate::model::{Mapping, View};
+use crate::model::{Mapping, Text, View};
 
 /// The inflated bytes of all sources.
 #[derive(Debug)]
@@ -167,24 +167,29 @@ fn name_binary(view: &mut View<'_>, parsed: &Parsed) {
 
 /// Units of numeric labels: the first one found for a key; others are reported.
 pub(crate) fn label_units(view: &View<'_>, host: &mut dyn Host) -> Result<HashMap<String, String>, RunError> {
-    let mut units: HashMap<u32, (String, Vec<String>)> = HashMap::new();
-    view.samples.for_each(|sample| {
+    let (mut known, mut pairs, mut last) = (HashSet::new(), Vec::new(), None);
+    view.samples.for_each_without_stack(|sample| {
         for label in sample.labels.iter().filter(|label| !label.is_text()) {
-            let unit = view.texts.get(label.unit);
-            let (first, others) = units.entry(label.key.0).or_default();
-            if unit.is_empty() || unit == first {
-                continue;
-            }
-            if first.is_empty() {
-                unit.clone_into(first);
-            } else if !others.iter().any(|other| other == unit) {
-                others.push(unit.to_owned());
+            let pair = (label.key, label.unit);
+            // One label after the other has the same unit, as a rule.
+            if last.replace(pair) != Some(pair) && known.insert(pair) {
+                pairs.push(pair);
             }
         }
     });
+    let mut units: HashMap<Text, (String, Vec<String>)> = HashMap::new();
+    for (key, unit) in pairs {
+        let unit = view.texts.get(unit);
+        let (first, others) = units.entry(key).or_default();
+        if first.is_empty() {
+            unit.clone_into(first);
+        } else if !unit.is_empty() {
+            others.push(unit.to_owned());
+        }
+    }
     let mut known = HashMap::new();
     for (key, (first, mut others)) in units {
-        let key = view.texts.get(crate::model::Text(key)).to_owned();
+        let key = view.texts.get(key).to_owned();
         let unit = match (first.is_empty(), key.as_str()) {
             (true, "alignment" | "request") => "bytes".to_owned(),
             (true, _) => key.clone(),

@@ -98,17 +98,21 @@ impl Graph {
     }
 
     fn trim_edges(&mut self, cutoff: i64) -> usize {
+        let Self { nodes, edges, order, .. } = self;
         let mut dropped = 0;
-        for index in 0..self.order.len() {
-            let node = self.order[index] as usize;
-            let (light, heavy): (Vec<u32>, Vec<u32>) =
-                self.nodes[node].callers.iter().partition(|&&edge| self.edge(edge).weight.wrapping_abs() < cutoff);
-            for &edge in &light {
-                let from = self.edge(edge).from as usize;
-                self.nodes[from].callees.retain(|&other| other != edge);
+        let mut light = vec![false; edges.len()];
+        for &node in &*order {
+            nodes[node as usize].callers.retain(|&edge| {
+                let heavy = edges[edge as usize].weight.wrapping_abs() >= cutoff;
+                light[edge as usize] = !heavy;
+                dropped += usize::from(!heavy);
+                heavy
+            });
+        }
+        if dropped > 0 {
+            for node in nodes {
+                node.callees.retain(|&edge| !light[edge as usize]);
             }
-            dropped += light.len();
-            self.nodes[node].callers = heavy;
         }
         dropped
     }
