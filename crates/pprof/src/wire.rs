@@ -65,7 +65,8 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field, or `None` at the end of the message.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "called for every field of every sample, its answer is large")]
     pub(crate) fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, WireError> {
         if self.at >= self.bytes.len() {
             return Ok(None);

@@ -98,8 +98,8 @@ pub fn run(args: &[OsString], host: &mut dyn Host) -> i32 {
 fn try_run(args: &[OsString], host: &mut dyn Host) -> Result<(), RunError> {
     let mut config = Config::default();
     let parsed = flags::parse(args, &mut config, host)?;
-    let files = source::Files::load(&parsed, host)?;
-    let mut view = source::profile(&files, &parsed, host)?;
+    let mut files = source::Files::load(&parsed, host)?;
+    let mut view = source::profile(&mut files, &parsed, host)?;
     config.compared = parsed.marks_base() && !(parsed.base.is_empty() && parsed.diff_base.is_empty());
     if let Some(address) = &parsed.http {
         config.output = "page.html".into();

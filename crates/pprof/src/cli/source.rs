@@ -11,7 +11,7 @@ use crate::merge::{Subtraction, combine, subtract};
 use crate::model::{Mapping, Text, View};
 
 /// The inflated bytes of all sources.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Files {
     sources: Vec<(String, Vec<u8>)>,
     bases: Vec<(String, Vec<u8>)>,
@@ -112,13 +112,15 @@ fn url(name: &str, seconds: i64) -> Option<String> {
 }
 
 /// Merges the sources and subtracts the base.
-pub(crate) fn profile<'f>(files: &'f Files, parsed: &Parsed, host: &mut dyn Host) -> Result<View<'f>, RunError> {
-    let mut view = combined(&files.sources, parsed, host)?;
-    if !files.bases.is_empty() {
-        let base = combined(&files.bases, parsed, host)?;
-        let how = Subtraction { mark_base: parsed.marks_base(), normalize: parsed.normalize };
-        view = subtract(view, base, how)?;
-    }
+pub(crate) fn profile<'f>(files: &'f mut Files, parsed: &Parsed, host: &mut dyn Host) -> Result<View<'f>, RunError> {
+    let mut view = if files.bases.is_empty() {
+        combined(&files.sources, parsed, host)?
+    } else {
+        // A difference borrows nothing, so the bytes can go before the report needs memory.
+        let Files { sources, bases } = std::mem::take(files);
+        let (view, base) = (combined(&sources, parsed, host)?, combined(&bases, parsed, host)?);
+        subtract(view, base, Subtraction { mark_base: parsed.marks_base(), normalize: parsed.normalize })?
+    };
     if let Err(error) = view.drop_uninteresting() {
         writeln!(host.stderr(), "warning: the profile's own drop_frames is no valid expression: {error}")?;
     }

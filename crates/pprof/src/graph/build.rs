@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::sketch::Sketch;
 use super::tags::{NodeTags, SampleTags};
 use super::{Edge, Graph, Info, Node};
 use crate::measure::scaled_label;
@@ -108,7 +109,24 @@ impl Skeleton {
 
     /// Sums up the samples; `kept` restricts the places.
     pub(crate) fn graph(&self, view: &View<'_>, plan: Plan<'_>, kept: Option<&[bool]>) -> Graph {
-        let mut builder = Builder::new(self, plan, kept);
+        self.pass(view, plan, kept, Calls::Every)
+    }
+
+    /// As [`Self::graph`], but of the calls lighter than `cutoff` only a few may be there.
+    pub(super) fn graph_of_heavy_calls(
+        &self,
+        view: &View<'_>,
+        plan: Plan<'_>,
+        kept: Option<&[bool]>,
+        cutoff: i64,
+    ) -> Graph {
+        let mut sketch = Sketch::new(cutoff);
+        self.pass(view, plan, kept, Calls::Weigh(&mut sketch));
+        self.pass(view, plan, kept, Calls::Heavy(&sketch))
+    }
+
+    fn pass(&self, view: &View<'_>, plan: Plan<'_>, kept: Option<&[bool]>, calls: Calls<'_>) -> Graph {
+        let mut builder = Builder::new(self, plan, kept, calls);
         view.samples.for_each(|sample| {
             let value = sample.values[plan.value];
             let divisor = if plan.mean { sample.values[0] } else { 0 };
@@ -164,7 +182,22 @@ fn pair(one: u32, other: u32) -> u64 {
     u64::from(one) << 32 | u64::from(other)
 }
 
+fn hash(from: u32, to: u32) -> u64 {
+    let mut hasher = PairHasher::default();
+    hasher.write_u64(pair(from, to));
+    hasher.finish()
+}
+
 const ROOT: u32 = u32::MAX;
+
+/// Which of the planned calls a pass over the samples records.
+enum Calls<'c> {
+    Every,
+    /// None, nor nodes; only their weights go into the sketch.
+    Weigh(&'c mut Sketch),
+    /// Those that the sketch lets through.
+    Heavy(&'c Sketch),
+}
 
 /// What a node's samples add up to.
 #[derive(Clone, Copy, Default)]
@@ -205,9 +238,7 @@ impl EdgeIndex {
     }
 
     fn start(&self, from: u32, to: u32) -> usize {
-        let mut hasher = PairHasher::default();
-        hasher.write_u64(pair(from, to));
-        hasher.finish() as usize & (self.slots.len() - 1)
+        hash(from, to) as usize & (self.slots.len() - 1)
     }
 
     #[cold]
@@ -230,6 +261,9 @@ struct Builder<'b> {
     skeleton: &'b Skeleton,
     plan: Plan<'b>,
     kept: Option<&'b [bool]>,
+    calls: Calls<'b>,
+    /// What the sample adds to a sketch.
+    parts: u32,
     graph: Graph,
     /// Sums of the nodes, apart from them since these few bytes are all that most steps touch.
     sums: Vec<Sums>,
@@ -241,7 +275,7 @@ struct Builder<'b> {
 }
 
 impl<'b> Builder<'b> {
-    fn new(skeleton: &'b Skeleton, plan: Plan<'b>, kept: Option<&'b [bool]>) -> Self {
+    fn new(skeleton: &'b Skeleton, plan: Plan<'b>, kept: Option<&'b [bool]>, calls: Calls<'b>) -> Self {
         let mut graph = Graph::default();
         if !plan.call_tree {
             let nodes = 0..skeleton.infos.len() as u32;
@@ -255,6 +289,8 @@ impl<'b> Builder<'b> {
             skeleton,
             plan,
             kept,
+            calls,
+            parts: 0,
             graph,
             sums,
             index: EdgeIndex::default(),
@@ -266,6 +302,13 @@ impl<'b> Builder<'b> {
 
     fn add(&mut self, locations: &[u32], divisor: i64, value: i64) {
         self.sample += 1;
+        let weighs = match &self.calls {
+            Calls::Weigh(sketch) => {
+                self.parts = sketch.parts(value);
+                true
+            }
+            _ => false,
+        };
         let skeleton = self.skeleton;
         let mut parent = ROOT;
         let mut residual = false;
@@ -286,7 +329,8 @@ impl<'b> Builder<'b> {
                     residual = true;
                     continue;
                 }
-                if std::mem::replace(&mut self.sums[place as usize].last_sample, self.sample) != self.sample {
+                if !weighs && std::mem::replace(&mut self.sums[place as usize].last_sample, self.sample) != self.sample
+                {
                     self.count(place, divisor, value, false);
                 }
                 let wanted = match self.plan.edges {
@@ -333,6 +377,12 @@ impl<'b> Builder<'b> {
     }
 
     fn connect(&mut self, from: u32, to: u32, divisor: i64, value: i64, (residual, inline): (bool, bool)) {
+        match &mut self.calls {
+            Calls::Every => {}
+            Calls::Weigh(sketch) => return sketch.add(hash(from, to), self.parts),
+            Calls::Heavy(sketch) if sketch.may_be_heavy(hash(from, to)) => {}
+            Calls::Heavy(_) => return,
+        }
         let id = self.index.find(&mut self.graph.edges, from, to);
         let edge = &mut self.graph.edges[id];
         if std::mem::replace(&mut edge.last_sample, self.sample) == self.sample {

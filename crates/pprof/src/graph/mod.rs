@@ -3,6 +3,7 @@
 mod build;
 mod info;
 mod order;
+mod sketch;
 mod tags;
 mod trim;
 
