@@ -400,7 +400,7 @@ impl<'b> Builder<'b> {
         let graph = &mut self.graph;
         for (node, sums) in graph.nodes.iter_mut().zip(&self.sums) {
             let Sums { cum, cum_divisor, flat, flat_divisor, .. } = *sums;
-            *node = Node { cum, cum_divisor, flat, flat_divisor, ..std::mem::take(node) };
+            *node = Node { flat, flat_divisor, cum, cum_divisor, ..std::mem::take(node) };
         }
         for (index, edge) in graph.edges.iter().enumerate() {
             graph.nodes[edge.from as usize].callees.push(index as u32);

@@ -3,6 +3,7 @@
 mod call_tree;
 mod callgrind;
 mod dot;
+mod go_sources;
 mod json;
 mod legend;
 mod list;
@@ -22,6 +23,7 @@ use regex::Regex;
 use thiserror::Error;
 
 pub use call_tree::{CallNode, CallTree};
+pub use go_sources::GoFolders;
 pub use list::Sources;
 
 use crate::graph::{Edges, Order, Plan, Selection, Skeleton};
@@ -179,7 +181,7 @@ impl<'r, 'a> Report<'r, 'a> {
             order,
         };
         let trimmed = skeleton.trimmed(self.view, plan, selection);
-        let shown = Shown { names, skeleton, trimmed };
+        let shown = Shown { skeleton, names, trimmed };
         self.choose_unit(&shown);
         shown
     }
