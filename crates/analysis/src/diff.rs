@@ -79,26 +79,34 @@ impl Change {
     /// Standard error of [`Change::delta_bytes`] in bytes; `None` if neither profile was sampled. The two samples are taken
     /// as independent; where both are of one process and share blocks, the error is smaller.
     pub fn standard_error(&self, before: Precision, after: Precision) -> Option<f64> {
-        let periods = [before, after].map(|precision| match precision {
-            Precision::Exact => None,
-            Precision::Sampled { period } => Some(period as f64),
-        });
-        periods.iter().any(Option::is_some).then(|| {
-            let parts = self.variances.iter().zip(periods);
-            parts.map(|(&variance, period)| variance as f64 * period.unwrap_or(0.0)).sum::<f64>().sqrt()
-        })
+        standard_error(self.variances, before, after)
     }
 
     /// Whether sampling alone explains the change: it lies within the 95 % interval around none.
     pub fn is_within_noise(&self, before: Precision, after: Precision) -> bool {
         let error = self.standard_error(before, after);
-        error.is_some_and(|error| error > 0.0 && (self.delta_bytes() as f64).abs() <= 1.96 * error)
+        error.is_some_and(|error| error > 0.0 && (self.delta_bytes() as f64).abs() <= Z * error)
     }
 
     /// Blocks more than before.
     pub fn delta_count(&self) -> i64 {
         self.after_count.saturating_sub(self.before_count)
     }
+}
+
+/// Quantile of the normal distribution for 95 %.
+pub const Z: f64 = 1.959_964;
+
+/// Standard error of a difference of bytes with these [`Change::variances`]; `None` if neither profile was sampled.
+pub fn standard_error(variances: [i64; 2], before: Precision, after: Precision) -> Option<f64> {
+    let periods = [before, after].map(|precision| match precision {
+        Precision::Exact => None,
+        Precision::Sampled { period } => Some(period as f64),
+    });
+    periods.iter().any(Option::is_some).then(|| {
+        let parts = variances.iter().zip(periods);
+        parts.map(|(&variance, period)| variance as f64 * period.unwrap_or(0.0)).sum::<f64>().sqrt()
+    })
 }
 
 /// Two profiles side by side: each stack once, with its bytes and count before and after.
@@ -113,15 +121,15 @@ pub fn pair(before: (&Profile, usize, usize), after: (&Profile, usize, usize)) -
     builder.finish()
 }
 
-/// The rows of a pair that differ, most growth first.
-pub fn changes(pair: &Profile, query: Query<'_>, direction: Direction) -> (Vec<Change>, [i64; 4]) {
+/// The rows of a pair that differ, most growth first, and the sums of all its columns.
+pub fn changes(pair: &Profile, query: Query<'_>, direction: Direction) -> (Vec<Change>, [i64; 6]) {
     let table = aggregate(pair, query);
     let mut changes: Vec<Change> = table.rows.into_iter().filter_map(|row| change(row.place, &row.values)).collect();
     if direction == Direction::Growth {
         changes.retain(|change| matches!(change.state, ChangeState::New | ChangeState::Grown));
     }
     changes.sort_by_key(|change| std::cmp::Reverse((change.delta_bytes(), change.delta_count())));
-    let mut totals = [0; 4];
+    let mut totals = [0; 6];
     for (slot, total) in totals.iter_mut().zip(&table.totals) {
         *slot = *total;
     }

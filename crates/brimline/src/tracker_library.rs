@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 const LIBRARY: &[u8] = include_bytes!(env!("BRIMLINE_TRACKER"));
 
-/// Path of the library in the user's cache, or in words why there is none.
-pub(crate) fn installed() -> Result<PathBuf, String> {
+/// Path of the library in the user's cache, else in a temporary folder, else in the store; or in words why there is none.
+pub(crate) fn installed(store: &Path) -> Result<PathBuf, String> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = variable("XDG_CACHE_HOME")
         .filter(|path| path.is_absolute())
@@ -17,7 +17,7 @@ pub(crate) fn installed() -> Result<PathBuf, String> {
     // A home that cannot be written (containers, system users) must not cost the recording.
     let fallback = std::env::temp_dir().join(format!("brimline-{user}"));
     let mut reasons = Vec::new();
-    for folder in cache.map(|cache| cache.join("brimline")).into_iter().chain([fallback]) {
+    for folder in cache.map(|cache| cache.join("brimline")).into_iter().chain([fallback, store.join("tracker")]) {
         match install(LIBRARY, &folder) {
             Ok(path) => return Ok(path),
             Err(error) => reasons.push(format!("`{}`: {error}", folder.display())),
@@ -36,6 +36,9 @@ fn install(library: &[u8], folder: &Path) -> io::Result<PathBuf> {
     }
     if metadata.permissions().mode() & 0o077 != 0 {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    }
+    if !brimline_capture::can_execute(folder) {
+        return Err(io::Error::other("the file system is mounted with `noexec`"));
     }
     let path = folder.join(format!("tracker-{:016x}.so", hash(library)));
     if is_intact(&path, library) {

@@ -30,8 +30,13 @@ pub struct Closed {
 
 /// Closes the recordings of a run whose processes are gone.
 pub fn close_recordings(folder: &RunFolder) -> Result<Closed, StoreError> {
+    close_some(folder, |_| true)
+}
+
+/// The same for recordings whose stem is `wanted`.
+pub(crate) fn close_some(folder: &RunFolder, wanted: impl Fn(&str) -> bool) -> Result<Closed, StoreError> {
     let mut closed = Closed::default();
-    for file in artifacts::processes(folder)? {
+    for file in artifacts::processes(folder)?.into_iter().filter(|file| wanted(&file.stem)) {
         if file.state == RecordingState::Closed {
             // A kill between the two steps of closing left the raw one behind.
             let _ = fs::remove_file(folder.processes_path().join(format!("{}.rec", file.stem)));

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cgroup::memory_limit;
-use crate::free_space::free_bytes;
+use crate::file_system::free_bytes;
 
 /// Oldest minor version of `CPython` 3 that the tracker records.
 const OLDEST_MINOR: u32 = 8;

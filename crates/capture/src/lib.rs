@@ -13,7 +13,7 @@ mod command_line;
 pub mod doctor;
 mod error;
 mod executable;
-mod free_space;
+mod file_system;
 mod git;
 mod launch;
 mod mailbox;
@@ -32,6 +32,7 @@ mod waiting;
 
 pub use cgroup::memory_limit;
 pub use error::{LaunchError, RecordingError, SnapshotError};
+pub use file_system::can_execute;
 pub use observer::{LiveProcess, LiveState, Observer, Problem};
 pub use plan::{Plan, SnapshotThreshold, SnapshotTriggers};
 pub use recorder::{Outcome, record};

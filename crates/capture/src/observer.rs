@@ -33,7 +33,7 @@ impl Observer for () {}
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// The run's folder could not be created or written: the program runs, nothing is recorded.
-    #[error("nothing is recorded: {reason}")]
+    #[error("nothing is recorded: {reason} (--store FOLDER records elsewhere)")]
     NoFolder {
         /// Why.
         reason: String,

@@ -145,6 +145,12 @@ impl Processes {
         self.list.iter_mut().filter(|watched| watched.is_alive())
     }
 
+    /// Stems of recordings whose processes have ended since the last call.
+    pub(crate) fn take_finished(&mut self) -> BTreeSet<String> {
+        let ended = self.list.iter_mut().filter(|watched| !watched.is_alive());
+        ended.filter_map(|watched| watched.recording.take().and(watched.record.recordings.last().cloned())).collect()
+    }
+
     /// The latest process with this id.
     pub(crate) fn get_mut(&mut self, pid: u32) -> Option<&mut Watched> {
         self.places.get(&pid).map(|place| &mut self.list[*place])

@@ -1,5 +1,6 @@
 //! Records a program from start to end.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,7 @@ use brimline_store::{
     Tracking, artifacts,
 };
 
-use crate::close::close_recordings;
+use crate::close::{close_recordings, close_some};
 use crate::error::{LaunchError, SnapshotError};
 use crate::launch;
 use crate::observer::{Observer, Problem};
@@ -25,7 +26,7 @@ use crate::snapshot::{COLLECTION_TIMEOUT, SnapshotRequest, snapshot};
 use crate::triggers::{Due, Triggers};
 use crate::waiting;
 use crate::{executable, git};
-use crate::{free_space, proc_files};
+use crate::{file_system, proc_files};
 
 /// With less room than this nothing is recorded: not even the shortest run would fit.
 const LEAST_FREE_BYTES: u64 = 4 << 20;
@@ -38,7 +39,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const NEAR_LOOK: Duration = Duration::from_millis(50);
 /// How long an urgent snapshot waits for a collection: memory grows meanwhile.
 const URGENT_TIMEOUT: Duration = Duration::from_secs(1);
-/// `run.json` is brought up to date this often while the program runs.
+/// `run.json` is brought up to date this often while the program runs, and recordings of processes that have ended are
+/// closed: a raw one takes most of a megabyte, and a server may fork for days.
 const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 /// How long the end waits for git.
 const GIT_PATIENCE: Duration = Duration::from_millis(5);
@@ -176,7 +178,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn begin(plan: &Plan, store: &Store) -> Result<Run, String> {
-    let free = free_space::free_bytes(store.root());
+    let free = file_system::free_bytes(store.root());
     if let Some(free) = free.filter(|free| *free < LEAST_FREE_BYTES) {
         let root = store.root().display();
         return Err(format!("expected {LEAST_FREE_BYTES} free bytes for `{root}`, found {free}"));
@@ -214,12 +216,18 @@ fn environment(plan: &Plan, run: Option<&mut Run>, problems: &mut Problems<'_>) 
     environment
 }
 
-/// Opens the database while the program starts, so that its end need not wait for it; then takes the snapshots, one
-/// after the other.
+/// What is done beside the watch, one after the other.
+enum Task {
+    Snapshot(Due),
+    /// Closes the recordings with these stems.
+    Close(BTreeSet<String>),
+}
+
+/// Opens the database while the program starts, so that its end need not wait for it; then does the tasks.
 fn work(
     store: &Store,
     folder: Option<&RunFolder>,
-    receiver: &mpsc::Receiver<Due>,
+    receiver: &mpsc::Receiver<Task>,
     busy: &AtomicUsize,
     observer: &dyn Observer,
 ) -> (Vec<Problem>, Option<Database>) {
@@ -227,7 +235,15 @@ fn work(
     let Some(folder) = folder else { return (problems, None) };
     // A failure comes again at the end, where it is told.
     let database = store.database().ok();
-    for due in receiver {
+    for task in receiver {
+        let due = match task {
+            Task::Snapshot(due) => due,
+            Task::Close(stems) => {
+                // What fails now is tried again at the end, and told there.
+                let _ = close_some(folder, |stem| stems.contains(stem));
+                continue;
+            }
+        };
         let request = SnapshotRequest {
             name: RunName::parse(&due.name).ok(),
             pid: None,
@@ -274,7 +290,7 @@ impl Watch<'_> {
         self.problems.push(problem);
     }
 
-    fn run(mut self, sender: &mpsc::Sender<Due>) -> Watched {
+    fn run(mut self, sender: &mpsc::Sender<Task>) -> Watched {
         let mut series = self.run.as_ref().and_then(|(folder, _)| match SeriesWriter::create(folder) {
             Ok(series) => Some(series),
             Err(error) => {
@@ -300,7 +316,7 @@ impl Watch<'_> {
                 let state = sampler::live_state(&samples, elapsed.as_secs_f64(), peak);
                 peak = state.peak_bytes;
                 self.observer.sampled(&state);
-                self.save(elapsed, &mut next_save);
+                self.save(sender, elapsed, &mut next_save);
                 while next_sample <= elapsed {
                     next_sample = first.next().unwrap_or(next_sample.max(FIRST_SAMPLES[3]) + interval);
                 }
@@ -337,10 +353,10 @@ impl Watch<'_> {
     }
 
     /// Hands a snapshot to the worker, unless one by time or signal is under way.
-    fn ask(&self, sender: &mpsc::Sender<Due>, due: Due) {
+    fn ask(&self, sender: &mpsc::Sender<Task>, due: Due) {
         if self.run.is_some() && (due.is_urgent || self.busy.load(Ordering::SeqCst) == 0) {
             self.busy.fetch_add(1, Ordering::SeqCst);
-            if sender.send(due).is_err() {
+            if sender.send(Task::Snapshot(due)).is_err() {
                 self.busy.fetch_sub(1, Ordering::SeqCst);
             }
         }
@@ -353,13 +369,18 @@ impl Watch<'_> {
         }
     }
 
-    /// Keeps `run.json` near the truth, for the case that this process is killed.
-    fn save(&mut self, elapsed: Duration, next: &mut Duration) {
+    /// Keeps `run.json` near the truth, for the case that this process is killed, and the folder small.
+    fn save(&mut self, sender: &mpsc::Sender<Task>, elapsed: Duration, next: &mut Duration) {
         if elapsed < *next {
             return;
         }
         *next = elapsed + SAVE_INTERVAL;
         if let Some((folder, record)) = &mut self.run {
+            let finished = self.processes.take_finished();
+            if !finished.is_empty() {
+                // Without the worker the end closes them.
+                let _ = sender.send(Task::Close(finished));
+            }
             record.processes = self.processes.records();
             record.python_versions = self.processes.python_versions();
             // The end writes it again, and tells if it cannot.

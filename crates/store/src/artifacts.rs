@@ -48,7 +48,16 @@ pub struct Refusal {
 impl RecordingFile {
     /// The recording's bytes, decompressed; more than `limit` bytes are an error, not an allocation.
     pub fn read(&self, limit: u64) -> Result<Vec<u8>, StoreError> {
-        let file = private_file::open_read(&self.path)?;
+        let file = match private_file::open_read(&self.path) {
+            Err(StoreError::Io { source, .. })
+                if source.kind() == io::ErrorKind::NotFound && self.state == RecordingState::Raw =>
+            {
+                // Closed since it was listed.
+                let path = self.path.with_extension("rec.zst");
+                return Self { state: RecordingState::Closed, path, ..self.clone() }.read(limit);
+            }
+            file => file?,
+        };
         match self.state {
             RecordingState::Raw => read_limited(file, &self.path, limit),
             RecordingState::Closed => {

@@ -4,6 +4,7 @@
 //! .brimline/
 //!   .gitignore               everything here is ignored
 //!   brimline.db              index: runs, phases, marks, baselines, verdicts, rollup
+//!   tracker/                 the library loaded into programs, where no cache or temporary folder can be written
 //!   runs/<id>/
 //!     run.json               RunRecord; without an end while the program runs, or for ever if the recorder was killed
 //!     events.jsonl           marks, snapshots, baselines, phases: one line each, appended by whoever learns of them

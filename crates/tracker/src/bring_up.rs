@@ -84,7 +84,7 @@ pub(crate) extern "C" fn start() {
             recording::refuse(folder, &[b"address space for the tracker's tables was refused\n"]);
             return;
         }
-        if recording::create(folder, hex).is_err() {
+        if !recording::create(folder, hex) {
             return;
         }
         let header = recording::header();

@@ -92,7 +92,7 @@ pub(crate) fn start_in_child() -> bool {
     // SAFETY: the child has one thread until it allocates, and this is its first allocation.
     unsafe {
         let (bytes, arenas, version, self_test, mode, period) = INHERITED.0.get().read();
-        if recording::create(folder(), version).is_err() {
+        if !recording::create(folder(), version) {
             return false;
         }
         let header = recording::header();

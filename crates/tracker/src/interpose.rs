@@ -4,7 +4,7 @@
 
 use core::ffi::{CStr, c_int, c_void};
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use crate::python::own_thread_state;
 use crate::shard::Kind;
@@ -78,7 +78,7 @@ static MALLOC: Next = Next::new(c"malloc");
 static FREE: Next = Next::new(c"free");
 static CALLOC: Next = Next::new(c"calloc");
 static REALLOC: Next = Next::new(c"realloc");
-static LOOKING_UP: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
+static LOOKING_UP: AtomicBool = AtomicBool::new(false);
 
 /// Looks the four basic functions up at once; false while that is going on further up this stack.
 #[cold]
@@ -89,8 +89,26 @@ fn look_up() -> bool {
     for next in [&CALLOC, &REALLOC, &FREE, &MALLOC] {
         next.find();
     }
+    // SAFETY: fills in what lies at the address of a function; names stay with their libraries.
+    unsafe {
+        let mut place: libc::Dl_info = core::mem::zeroed();
+        let known = libc::dladdr(MALLOC.0.load(Ordering::Relaxed), &raw mut place) != 0 && !place.dli_fname.is_null();
+        let is_own = |name: &CStr| name.to_bytes().windows(C_LIBRARY.len()).any(|part| part == C_LIBRARY);
+        IS_REPLACED.store(known && !is_own(CStr::from_ptr(place.dli_fname)), Ordering::Relaxed);
+    }
     LOOKING_UP.store(false, Ordering::Release);
     true
+}
+
+/// In the path of the library whose malloc maps memory without calls that are replaced here.
+const C_LIBRARY: &[u8] = b"/libc.so.";
+/// Whether malloc is jemalloc's, mimalloc's or another one's.
+static IS_REPLACED: AtomicBool = AtomicBool::new(false);
+
+/// Runs a function of the malloc behind this one.
+#[inline]
+fn allocate<R>(call: impl FnOnce() -> R) -> R {
+    if IS_REPLACED.load(Ordering::Relaxed) { state::within_malloc(call) } else { call() }
 }
 
 #[inline]
@@ -133,7 +151,7 @@ pub(crate) unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
     if !ready() {
         return early_malloc(size);
     }
-    count(real_malloc(size), size)
+    count(allocate(|| real_malloc(size)), size)
 }
 
 #[unsafe(no_mangle)]
@@ -143,7 +161,7 @@ pub(crate) unsafe extern "C" fn calloc(count_of: usize, size: usize) -> *mut c_v
         return early_malloc(count_of.saturating_mul(size));
     }
     let real: unsafe extern "C" fn(usize, usize) -> *mut c_void = core::mem::transmute(CALLOC.address());
-    count(real(count_of, size), count_of.wrapping_mul(size))
+    count(allocate(|| real(count_of, size)), count_of.wrapping_mul(size))
 }
 
 #[unsafe(no_mangle)]
@@ -179,9 +197,9 @@ pub(crate) unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut
         return new;
     }
     let real: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void = core::mem::transmute(REALLOC.address());
-    let Some(entered) = state::enter() else { return real(block, size) };
+    let Some(entered) = state::enter() else { return allocate(|| real(block, size)) };
     let old = entered.shard.remove_block(block as usize);
-    let new = real(block, size);
+    let new = allocate(|| real(block, size));
     let errno = KeepErrno::new();
     if !new.is_null() {
         if !sampling::enabled() || sampling::draws_of_malloc(size) {
@@ -210,17 +228,20 @@ pub(crate) unsafe extern "C" fn reallocarray(block: *mut c_void, count_of: usize
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn memalign(alignment: usize, size: usize) -> *mut c_void {
-    count(next!(c"memalign", fn(usize, usize) -> *mut c_void)(alignment, size), size)
+    let real = next!(c"memalign", fn(usize, usize) -> *mut c_void);
+    count(allocate(|| real(alignment, size)), size)
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn aligned_alloc(alignment: usize, size: usize) -> *mut c_void {
-    count(next!(c"aligned_alloc", fn(usize, usize) -> *mut c_void)(alignment, size), size)
+    let real = next!(c"aligned_alloc", fn(usize, usize) -> *mut c_void);
+    count(allocate(|| real(alignment, size)), size)
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn posix_memalign(block: *mut *mut c_void, alignment: usize, size: usize) -> c_int {
-    let error = next!(c"posix_memalign", fn(*mut *mut c_void, usize, usize) -> c_int)(block, alignment, size);
+    let real = next!(c"posix_memalign", fn(*mut *mut c_void, usize, usize) -> c_int);
+    let error = allocate(|| real(block, alignment, size));
     if error == 0 {
         count(*block, size);
     }
@@ -229,10 +250,12 @@ pub(crate) unsafe extern "C" fn posix_memalign(block: *mut *mut c_void, alignmen
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn valloc(size: usize) -> *mut c_void {
-    count(next!(c"valloc", fn(usize) -> *mut c_void)(size), size)
+    let real = next!(c"valloc", fn(usize) -> *mut c_void);
+    count(allocate(|| real(size)), size)
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn pvalloc(size: usize) -> *mut c_void {
-    count(next!(c"pvalloc", fn(usize) -> *mut c_void)(size), size)
+    let real = next!(c"pvalloc", fn(usize) -> *mut c_void);
+    count(allocate(|| real(size)), size)
 }

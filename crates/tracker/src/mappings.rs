@@ -36,7 +36,7 @@ fn page_up(bytes: usize) -> usize {
 }
 
 unsafe fn mapped(address: *mut c_void, bytes: usize, flags: c_int) {
-    if address == libc::MAP_FAILED || !state::active() {
+    if address == libc::MAP_FAILED || !state::active() || state::is_within_malloc() {
         return;
     }
     let errno = KeepErrno::new();
@@ -95,7 +95,7 @@ fn cut(shard: &mut Shard, start: usize, end: usize) {
 }
 
 fn unmapping(start: usize, bytes: usize) {
-    if !state::active() {
+    if !state::active() || state::is_within_malloc() {
         return;
     }
     if state::is_inside() {

@@ -183,9 +183,9 @@ unsafe fn extend(fd: c_int, offset: u64, bytes: usize) -> c_int {
     if libc::syscall(libc::SYS_fallocate, fd, 0, offset, bytes) == 0 {
         return 0;
     }
-    let errno = *libc::__errno_location();
-    if errno != libc::EOPNOTSUPP && errno != libc::ENOSYS {
-        return errno;
+    // Some file systems do not know it, some filters of system calls do not let it pass.
+    if !matches!(*libc::__errno_location(), libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM | libc::EINVAL) {
+        return *libc::__errno_location();
     }
     let zeros = [0_u8; 4096];
     for page in (0..bytes).step_by(zeros.len()) {
@@ -217,9 +217,30 @@ unsafe fn identity(fd: c_int) -> Option<(u64, u64)> {
     (libc::fstat(fd, &raw mut status) == 0).then_some((status.st_dev, status.st_ino))
 }
 
-/// Creates the recording in `folder` and maps it; an errno when that fails. In a forked child the ranges of the
-/// parent's recording are taken over.
-pub(crate) fn create(folder: &CStr, python_version: u32) -> Result<(), c_int> {
+/// Creates the recording in `folder` and maps it; where that fails a note is left instead, and the answer is false. In a
+/// forked child the ranges of the parent's recording are taken over.
+pub(crate) fn create(folder: &CStr, python_version: u32) -> bool {
+    let Err(errno) = try_create(folder, python_version) else { return true };
+    // What there is of the file holds nothing.
+    FILE.with(|file| {
+        // SAFETY: the path is NUL-terminated, and empty before there is a file.
+        unsafe { libc::syscall(libc::SYS_unlink, file.path.as_ptr()) }
+    });
+    let mut digits = [0; 20];
+    let reason: &[u8] = match errno {
+        libc::ENOSPC => b"the disk is full",
+        libc::EDQUOT => b"the disk quota is used up",
+        libc::EFBIG => b"the limit of file sizes (ulimit -f) is too low",
+        libc::EROFS => b"the file system cannot be written",
+        libc::EACCES | libc::EPERM => b"permission was refused",
+        _ => b"errno ",
+    };
+    let number = if reason == b"errno " { decimal(errno as u64, &mut digits) } else { b"" };
+    refuse(folder, &[b"its recording could not be begun: ", reason, number, b"\n"]);
+    false
+}
+
+fn try_create(folder: &CStr, python_version: u32) -> Result<(), c_int> {
     // SAFETY: called before any hook counts (at start, or in a child that has one thread).
     unsafe {
         let now = system::now_ns(libc::CLOCK_MONOTONIC);

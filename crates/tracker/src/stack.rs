@@ -19,8 +19,9 @@ use crate::{codes, lines, public_frames};
 
 /// How far below the expected place a frame is looked for before the whole stack is walked.
 const WINDOW: usize = 8;
-/// How many new frames are gathered before the whole stack is walked.
-const NEW_FRAMES: usize = 64;
+/// How many new frames are gathered before the whole stack is walked: as many as a chunk of frames holds, so that a
+/// recursion that is seen once a chunk is followed without that.
+const NEW_FRAMES: usize = 256;
 const CODE_CACHE: usize = 256;
 
 /// In `_PyStackChunk.top` of a chunk whose first frame is known: no chunk is as large.

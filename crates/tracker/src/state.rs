@@ -43,9 +43,9 @@ core::arch::global_asm!(
     ".section .tbss,\"awT\",@nobits",
     ".balign 8",
     ".type brimline_thread_slot,@object",
-    ".size brimline_thread_slot,8",
+    ".size brimline_thread_slot,16",
     "brimline_thread_slot:",
-    ".zero 8",
+    ".zero 16",
     ".text",
 );
 
@@ -63,6 +63,27 @@ pub(crate) fn thread_slot() -> *mut *mut Shard {
         );
     }
     slot
+}
+
+/// Runs a call of a malloc that is not the C library's. What it maps meanwhile is the room that its blocks lie in, which
+/// are counted themselves.
+#[inline]
+pub(crate) fn within_malloc<R>(call: impl FnOnce() -> R) -> R {
+    // SAFETY: the word behind the slot is this thread's own.
+    unsafe {
+        let flag = thread_slot().add(1).cast::<usize>();
+        let before = flag.replace(1);
+        let result = call();
+        flag.write(before);
+        result
+    }
+}
+
+/// True inside [`within_malloc`].
+#[inline]
+pub(crate) fn is_within_malloc() -> bool {
+    // SAFETY: the word behind the slot is this thread's own.
+    unsafe { thread_slot().add(1).cast::<usize>().read() != 0 }
 }
 
 /// In the slot of a thread that must not be counted (any more).

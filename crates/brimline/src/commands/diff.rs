@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use brimline_analysis::aggregate::{Attribution, Query};
-use brimline_analysis::diff::{AFTER_BYTES, Change, Direction, changes, pair};
+use brimline_analysis::diff::{AFTER_BYTES, Change, Direction, Z, changes, pair, standard_error};
 use brimline_analysis::places::Places;
 use brimline_profile::{Precision, Profile};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::heap::{self, OpenArgs};
 use crate::commands::compare_trends;
@@ -71,7 +71,7 @@ struct Difference<'a> {
     after: &'a Input,
     pair: Profile,
     changes: Vec<Change>,
-    totals: [i64; 4],
+    totals: [i64; 6],
 }
 
 /// Carries the command out.
@@ -125,13 +125,27 @@ impl Difference<'_> {
         (self.before.recorded.profile.precision, self.after.recorded.profile.precision)
     }
 
+    fn error_of_totals(&self) -> Option<f64> {
+        let (before, after) = self.precisions();
+        standard_error([self.totals[4], self.totals[5]], before, after)
+    }
+
     fn write_json(&self, out: &mut dyn Write) -> anyhow::Result<()> {
         let out = &mut JsonGuard(out);
-        let [before_bytes, before_count, after_bytes, after_count] = self.totals;
-        let totals = json!({
-            "before_bytes": before_bytes, "after_bytes": after_bytes, "delta_bytes": after_bytes - before_bytes,
-            "before_count": before_count, "after_count": after_count, "delta_count": after_count - before_count,
-        });
+        let [before_bytes, before_count, after_bytes, after_count, ..] = self.totals;
+        let mut totals = Map::new();
+        for (name, value) in [
+            ("before_bytes", before_bytes),
+            ("after_bytes", after_bytes),
+            ("delta_bytes", after_bytes.saturating_sub(before_bytes)),
+            ("before_count", before_count),
+            ("after_count", after_count),
+            ("delta_count", after_count.saturating_sub(before_count)),
+        ] {
+            totals.insert(name.into(), json!(value));
+        }
+        insert_interval(&mut totals, after_bytes.saturating_sub(before_bytes), self.error_of_totals());
+        let totals = Value::Object(totals);
         write!(
             out,
             "{{\"schema\":\"brimline.diff/1\",\"before\":{},\"after\":{},\"by\":\"{}\",\"metric\":\"{}\",\"totals\":{totals},\n\"rows\":[",
@@ -155,8 +169,8 @@ impl Difference<'_> {
                 row.insert(name.into(), json!(value));
             }
             let (before, after) = self.precisions();
-            if let Some(error) = change.standard_error(before, after) {
-                row.insert("delta_bytes_error".into(), json!(error.round() as i64));
+            let error = change.standard_error(before, after);
+            if insert_interval(&mut row, change.delta_bytes(), error) {
                 row.insert("within_noise".into(), json!(change.is_within_noise(before, after)));
             }
             row.insert("state".into(), json!(change.state.name()));
@@ -171,14 +185,15 @@ impl Difference<'_> {
     }
 
     fn write_table(&self, out: &mut dyn Write) -> anyhow::Result<()> {
-        let [before_bytes, before_count, after_bytes, after_count] = self.totals;
+        let [before_bytes, before_count, after_bytes, after_count, ..] = self.totals;
         let name = if self.args.metric == Metric::Count { "live" } else { self.args.metric.name() };
         writeln!(
             out,
-            "{name} {} → {} ({}), blocks {} → {} ({})\n",
+            "{name} {} → {} ({}{}), blocks {} → {} ({})\n",
             bytes(before_bytes),
             bytes(after_bytes),
             delta_bytes(after_bytes.saturating_sub(before_bytes)),
+            self.error_of_totals().map(|error| format!(" ± {}", half_width(error))).unwrap_or_default(),
             count(before_count),
             count(after_count),
             delta_count(after_count.saturating_sub(before_count)),
@@ -194,8 +209,14 @@ impl Difference<'_> {
         let place_width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(5).max(5);
         writeln!(
             out,
-            "{bold}{:>10}  {:>10}  {:>10}  {:>10}  {:<6}  {:<place_width$}  source{reset}",
-            "growth", "before", "after", "blocks", "state", "place"
+            "{bold}{:>10}{}  {:>10}  {:>10}  {:>10}  {:<6}  {:<place_width$}  source{reset}",
+            "growth",
+            if self.error_of_totals().is_some() { format!("  {:>10}", "± 95 %") } else { String::new() },
+            "before",
+            "after",
+            "blocks",
+            "state",
+            "place"
         )?;
         let mut noise = false;
         for ((change, site), label) in shown.iter().zip(&sites).zip(&labels) {
@@ -204,9 +225,11 @@ impl Difference<'_> {
             let (before, after) = self.precisions();
             let state = if change.is_within_noise(before, after) { "noise?" } else { change.state.name() };
             noise |= state == "noise?";
+            let error = change.standard_error(before, after);
             let line = format!(
-                "{:>10}  {:>10}  {:>10}  {:>10}  {:<6}  {label:<place_width$}  {dim}{}{reset}",
+                "{:>10}{}  {:>10}  {:>10}  {:>10}  {:<6}  {label:<place_width$}  {dim}{}{reset}",
                 delta_bytes(change.delta_bytes()),
+                error.map(|error| format!("  {:>10}", half_width(error))).unwrap_or_default(),
                 bytes(change.before_bytes),
                 bytes(change.after_bytes),
                 delta_count(change.delta_count()),
@@ -224,4 +247,19 @@ impl Difference<'_> {
         }
         Ok(())
     }
+}
+
+/// Half the 95 % interval of a difference with this standard error.
+fn half_width(error: f64) -> String {
+    bytes((Z * error).round() as i64)
+}
+
+/// Adds error and 95 % interval of a sampled difference; false where all was counted.
+fn insert_interval(object: &mut Map<String, Value>, delta: i64, error: Option<f64>) -> bool {
+    let Some(error) = error else { return false };
+    let half = (Z * error).round() as i64;
+    object.insert("delta_bytes_error".into(), json!(error.round() as i64));
+    object.insert("delta_bytes_low".into(), json!(delta.saturating_sub(half)));
+    object.insert("delta_bytes_high".into(), json!(delta.saturating_add(half)));
+    true
 }

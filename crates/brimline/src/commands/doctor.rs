@@ -33,7 +33,7 @@ pub(crate) struct Args {
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let store = open(args.store.as_deref());
     let found = inspect(store.root(), &PACKAGES.each_ref().map(|package| package.name));
-    let tracker = tracker_library::installed();
+    let tracker = tracker_library::installed(store.root());
     let problems = problems(&found, tracker.as_ref().err());
     let ready = problems.is_empty();
     let mut out = super::output(None)?;

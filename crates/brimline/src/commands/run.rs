@@ -148,7 +148,8 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         ));
     }
     let location = Location::of_process(args.store.as_deref());
-    let mut plan = Plan::new(args.command.clone(), location, tracker_library::installed());
+    let tracker = tracker_library::installed(&location.root);
+    let mut plan = Plan::new(args.command.clone(), location, tracker);
     plan.name = args.name.as_deref().map(name).transpose()?;
     plan.interval = args.interval;
     match args.mode {

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
+use brimline_analysis::interval::interval;
+use brimline_profile::Precision;
 use brimline_profile::formats::csv::field;
-use brimline_profile::value;
 
-use super::{Report, ReportInput, Rows};
+use super::{NUMBERS, Report, ReportInput, Rows};
 use crate::site::Site;
 
 /// Row of [`super::REPORTS`].
@@ -25,28 +26,14 @@ impl Report for Csv {
         match &report.rows {
             Rows::Places(rows) => {
                 let (profile, places) = (&report.input.recorded.profile, &report.input.places);
-                write!(out, "file,path,line,function,module,thread,")?;
-                write!(out, "live_bytes,live_count,peak_bytes,total_bytes,total_count\r\n")?;
+                write!(out, "file,path,line,function,module,thread{}\r\n", header(report))?;
                 for row in rows.iter().take(top) {
                     let site = Site::of(profile, places, &row.place);
                     let text = |text: &Option<String>| field(text.as_deref().unwrap_or(""));
                     let line = site.line.map(|line| line.to_string()).unwrap_or_default();
                     write!(out, "{},{},{line},{},", text(&site.file), text(&site.path), text(&site.function))?;
                     write!(out, "{},{}", text(&site.module), text(&site.thread))?;
-                    for column in [
-                        value::LIVE_BYTES,
-                        value::LIVE_COUNT,
-                        value::PEAK_BYTES,
-                        value::TOTAL_BYTES,
-                        value::TOTAL_COUNT,
-                    ] {
-                        if report.input.measured[column] {
-                            write!(out, ",{}", row.values[column])?;
-                        } else {
-                            write!(out, ",")?;
-                        }
-                    }
-                    write!(out, "\r\n")?;
+                    write_numbers(report, &row.values, out)?;
                 }
             }
             Rows::Sizes(rows) => {
@@ -57,22 +44,42 @@ impl Report for Csv {
                 }
             }
             Rows::Processes(rows) => {
-                write!(out, "process,parent,command,live_bytes,live_count,peak_bytes,total_bytes,total_count\r\n")?;
+                write!(out, "process,parent,command{}\r\n", header(report))?;
                 for row in rows.iter().take(top) {
                     write!(out, "{},{},{}", row.pid, row.parent_pid, field(&row.command.join(" ")))?;
-                    for column in [
-                        value::LIVE_BYTES,
-                        value::LIVE_COUNT,
-                        value::PEAK_BYTES,
-                        value::TOTAL_BYTES,
-                        value::TOTAL_COUNT,
-                    ] {
-                        write!(out, ",{}", row.values.get(column).copied().unwrap_or(0))?;
-                    }
-                    write!(out, "\r\n")?;
+                    write_numbers(report, &row.values, out)?;
                 }
             }
         }
         Ok(())
     }
+}
+
+fn is_sampled(report: &ReportInput<'_>) -> bool {
+    matches!(report.input.recorded.profile.precision, Precision::Sampled { .. })
+}
+
+/// Names of the numbers' columns; of a sampled recording each with those of its 95 % interval.
+fn header(report: &ReportInput<'_>) -> String {
+    let name = |(name, _): (&str, usize)| {
+        if is_sampled(report) { format!(",{name},{name}_low,{name}_high") } else { format!(",{name}") }
+    };
+    NUMBERS.into_iter().map(name).collect()
+}
+
+/// The numbers of a row and the end of its line; what was not measured stays empty.
+fn write_numbers(report: &ReportInput<'_>, values: &[i64], out: &mut dyn Write) -> std::io::Result<()> {
+    for (_, column) in NUMBERS {
+        match values.get(column).filter(|_| report.input.measured[column]) {
+            Some(value) => write!(out, ",{value}")?,
+            None => write!(out, ",")?,
+        }
+        if is_sampled(report) {
+            match interval(report.input.recorded.profile.precision, values, column) {
+                Some((low, high)) => write!(out, ",{low},{high}")?,
+                None => write!(out, ",,")?,
+            }
+        }
+    }
+    write!(out, "\r\n")
 }

@@ -4,10 +4,9 @@ use std::io::Write;
 
 use brimline_analysis::aggregate::Place;
 use brimline_analysis::interval::interval;
-use brimline_profile::value;
 use serde_json::{Map, Value, json};
 
-use super::{Report, ReportInput, Rows};
+use super::{NUMBERS, Report, ReportInput, Rows};
 use crate::site::{FrameTexts, Site};
 use crate::terminal::JsonGuard;
 use crate::view::RowKind;
@@ -94,13 +93,7 @@ fn place_row(report: &ReportInput<'_>, place: &Place, values: &[i64]) -> Map<Str
 
 /// The numbers of a row or of the totals; of a sampled recording each with its 95 % interval.
 fn insert_values(object: &mut Map<String, Value>, report: &ReportInput<'_>, values: &[i64]) {
-    for (name, column) in [
-        ("live_bytes", value::LIVE_BYTES),
-        ("live_count", value::LIVE_COUNT),
-        ("peak_bytes", value::PEAK_BYTES),
-        ("total_bytes", value::TOTAL_BYTES),
-        ("total_count", value::TOTAL_COUNT),
-    ] {
+    for (name, column) in NUMBERS {
         let known = report.input.measured[column];
         object.insert(name.into(), json!(values.get(column).filter(|_| known)));
         if !known {

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use brimline_analysis::aggregate::Row;
-use brimline_profile::value;
+use brimline_profile::{Precision, value};
 
 use super::{Report, ReportInput, Rows};
 use crate::quantity::{bytes, count, percent};
@@ -96,8 +96,13 @@ fn places(report: &ReportInput<'_>, rows: &[Row], text: &mut Bounded) {
     let shown = rows.iter().filter(|row| row.values[column] > 0).take(report.top.unwrap_or(DEFAULT_ROWS));
     let sites: Vec<(Site, &Row)> = shown.map(|row| (Site::of(profile, names, &row.place), row)).collect();
     let name = report.metric.name();
+    // Of sampled numbers each has its interval beside it.
+    let between =
+        |values: &[i64]| super::table::range(profile.precision, values, column, |value| report.metric.format(value));
+    let is_sampled = matches!(profile.precision, Precision::Sampled { .. });
+    let (title, rule) = if is_sampled { ("95 % | ", "--:|") } else { ("", "") };
     if !text.push(&format!(
-        "\n### Largest by {name}, by {}\n\n| {name} | share | place |\n|--:|--:|---|\n",
+        "\n### Largest by {name}, by {}\n\n| {name} | {title}share | place |\n|--:|{rule}--:|---|\n",
         report.by.name()
     )) {
         return;
@@ -105,7 +110,9 @@ fn places(report: &ReportInput<'_>, rows: &[Row], text: &mut Bounded) {
     for (site, row) in &sites {
         let value = row.values[column];
         let share = percent(value, report.totals[column]);
-        if !text.push(&format!("| {} | {share} | {} |\n", report.metric.format(value), escape(&site.label()))) {
+        let interval = if is_sampled { format!("{} | ", between(&row.values)) } else { String::new() };
+        let label = escape(&site.label());
+        if !text.push(&format!("| {} | {interval}{share} | {label} |\n", report.metric.format(value))) {
             return;
         }
     }

@@ -15,6 +15,7 @@ use std::io::Write;
 use brimline_analysis::aggregate::{Attribution, Row};
 use brimline_analysis::filter::Filter;
 use brimline_analysis::sizes::SizeRow;
+use brimline_profile::value;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::flame::Shape;
@@ -23,6 +24,15 @@ use crate::metric::Metric;
 use crate::view::RowKind;
 
 pub(crate) use table::asked_for_stacks;
+
+/// The numbers of a row, by the names they have in files, and their columns in a tracked profile.
+const NUMBERS: [(&str, usize); 5] = [
+    ("live_bytes", value::LIVE_BYTES),
+    ("live_count", value::LIVE_COUNT),
+    ("peak_bytes", value::PEAK_BYTES),
+    ("total_bytes", value::TOTAL_BYTES),
+    ("total_count", value::TOTAL_COUNT),
+];
 
 /// Everything a report shows, as plain data.
 #[derive(Debug)]

@@ -110,7 +110,7 @@ pub(crate) fn asked_for_stacks(recorded: &Recorded) -> Option<String> {
 }
 
 /// The 95 % interval of a sampled number, shortly; empty for one that was counted.
-fn range(precision: Precision, values: &[i64], column: usize, text: fn(i64) -> String) -> String {
+pub(super) fn range(precision: Precision, values: &[i64], column: usize, text: impl Fn(i64) -> String) -> String {
     interval(precision, values, column).map_or_else(String::new, |(low, high)| format!("{}–{}", text(low), text(high)))
 }
 

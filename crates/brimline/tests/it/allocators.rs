@@ -1,6 +1,8 @@
 //! Allocators inside wheels: right in sum at the level of mappings, said to be coarse, and exact with the switch that
 //! report and doctor name.
-use crate::python::{Python, service_pythons};
+use std::path::PathBuf;
+
+use crate::python::{Python, service_pythons, skip};
 use crate::session::{Session, ended};
 
 const ARROW: &str = r"
@@ -78,5 +80,55 @@ fn doctor_names_the_switch() {
         let mut doctor = session.brimline(["doctor"]);
         let answer = ended(doctor.env("VIRTUAL_ENV", &python.venv)).expect_code(0).stdout;
         assert!(answer.contains(SWITCH) && answer.contains("  polars: "), "{answer}");
+    }
+}
+
+const NATIVE: &str = r"
+import ctypes
+libc = ctypes.CDLL(None)
+for name in ('malloc', 'calloc', 'aligned_alloc', 'realloc'):
+    getattr(libc, name).restype = ctypes.c_void_p
+libc.realloc.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+kept = []
+def fill():
+    for size in [100, 5000, 300_000, 5_000_000] * 5:
+        kept.append(libc.malloc(size))
+        kept.append(libc.calloc(1, size))
+        kept.append(libc.aligned_alloc(4096, size // 4096 * 4096 + 4096))
+        kept.append(libc.realloc(libc.malloc(50), size))
+    for block in kept[:40]:
+        libc.free(block)
+fill()
+";
+
+/// A malloc that is preloaded maps the room for its blocks where the C library's is not seen doing so: blocks count, and
+/// each once.
+#[test]
+fn a_preloaded_malloc_changes_no_number() {
+    let Some(python) = crate::python::any_python() else { return };
+    let folder = PathBuf::from("/usr/lib/x86_64-linux-gnu");
+    for mode in ["exact", "malloc"] {
+        let numbers = |preloaded: Option<&PathBuf>| {
+            let session = Session::new();
+            let script = session.write("script.py", NATIVE);
+            let mut run = session.brimline(["run", "-q", "--mode", mode, "--"]);
+            run.args([&python.bare, &script]);
+            if let Some(library) = preloaded {
+                run.env("LD_PRELOAD", library);
+            }
+            ended(&mut run).expect_code(0);
+            let report = session.report_of(&["--kind", "malloc", "--kind", "mmap", "--include", "fill"]);
+            ["live_bytes", "live_count", "total_bytes", "total_count"].map(|name| report.json["totals"][name].clone())
+        };
+        let expected = numbers(None);
+        for name in ["libjemalloc.so.2", "libmimalloc.so.2.0", "libtcmalloc_minimal.so.4"] {
+            let library = folder.join(name);
+            if !library.exists() {
+                skip(&format!("no {name}"));
+                continue;
+            }
+            assert_eq!(numbers(Some(&library)), expected, "{name}, {mode}");
+        }
     }
 }

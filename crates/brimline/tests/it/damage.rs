@@ -1,5 +1,7 @@
 //! Recordings cut or changed at any place give partial data with a warning, or a clear error; never a panic.
-use crate::python::any_python;
+use brimline_profile::formats::recording::Recordings;
+
+use crate::python::{any_python, soaking};
 use crate::session::{Session, ended};
 
 /// A closed recording of a small program, as plain bytes.
@@ -64,6 +66,66 @@ fn a_recording_with_changed_bytes_never_panics() {
         }
         report(&session, &changed, &format!("changed at {at}"));
     }
+}
+
+/// The same, as small as a recording gets: each byte of it is tried.
+fn smallest_recording() -> Option<Vec<u8>> {
+    let python = any_python()?;
+    let session = Session::new();
+    let mut run = session.brimline(["run", "-q", "--mode", "malloc", "--"]);
+    ended(run.arg(&python.bare).args(["-I", "-S", "-c", "kept = [bytes(9999) for _ in range(9)]"])).expect_code(0);
+    let bytes = std::fs::read(session.recordings().pop().expect("a recording")).unwrap();
+    Some(zstd::decode_all(&*bytes).unwrap())
+}
+
+/// What the reader makes of bytes, in this process; true if it opened them. It must not take long either.
+fn opens(bytes: &[u8]) -> bool {
+    let start = std::time::Instant::now();
+    let mut recordings = Recordings::default();
+    let opened = recordings.add(bytes).is_ok();
+    drop(recordings.finish());
+    assert!(start.elapsed().as_secs() < 5, "took {:?}", start.elapsed());
+    opened
+}
+
+#[test]
+fn soak_a_recording_cut_at_every_byte_is_read_as_far_as_it_goes() {
+    let Some(bytes) = smallest_recording() else { return };
+    let lengths = (0..bytes.len()).step_by(if soaking() { 1 } else { 97 });
+    let cuts = lengths.len();
+    let opened = lengths.filter(|&length| opens(&bytes[..length])).count();
+    eprintln!("soak: {} bytes cut at {cuts} places: {opened} opened in part, {} refused", bytes.len(), cuts - opened);
+    assert!(opened > 0 && opened < cuts && opens(&bytes));
+}
+
+#[test]
+fn soak_mutants_of_a_recording_never_panic_and_never_take_long() {
+    let Some(bytes) = smallest_recording() else { return };
+    let count = if soaking() { 1_000_000 } else { 1_000 };
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |bound: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random % bound as u64) as usize
+    };
+    let values = [0, 1, 0x7f, 0x80, 0xff];
+    let mut mutant = bytes.clone();
+    let mut opened = 0;
+    for _ in 0..count {
+        mutant.copy_from_slice(&bytes);
+        for _ in 0..=next(8) {
+            // Half of the changes in header and directory, where a change does most.
+            let at = if next(2) == 0 { next(8192.min(bytes.len())) } else { next(bytes.len()) };
+            mutant[at] = if next(2) == 0 { values[next(values.len())] } else { next(256) as u8 };
+            if next(4) == 0 {
+                mutant[at..].iter_mut().take(8).for_each(|byte| *byte = 0xff);
+            }
+        }
+        opened += usize::from(opens(&mutant));
+    }
+    eprintln!("soak: {count} mutants of a recording, {opened} opened");
+    assert!(opened > count / 10 && opened < count);
 }
 
 #[test]

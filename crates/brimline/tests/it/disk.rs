@@ -2,8 +2,8 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use crate::python::{any_python, skip};
-use crate::session::{Session, ended};
+use crate::python::{any_python, skip, soaking};
+use crate::session::{Ended, Session, ended};
 
 /// Makes more and more distinct stacks, so that the recording has to grow.
 const GROWING: &str = r#"
@@ -40,12 +40,24 @@ impl Drop for SmallDisk {
     }
 }
 
+/// What was recorded until the disk was full is still an answer; where that is nothing, run and report say why.
+#[track_caller]
+fn partly_answered(run: &Ended, answer: &Ended, size: &str) {
+    if [Some(0), Some(3)].contains(&answer.code()) && !answer.stdout.is_empty() {
+        return;
+    }
+    let reasons = ["free bytes", "disk is full", "limit of file sizes", "No space left", "File too large"];
+    let told = |text: &str| reasons.iter().any(|reason| text.contains(reason));
+    assert!(told(&run.stderr) && [Some(2), Some(3)].contains(&answer.code()), "{size}: {run:?} {answer:?}");
+}
+
 #[test]
-fn a_full_disk_stops_the_tracking_and_not_the_program() {
+fn soak_a_full_disk_stops_the_tracking_and_not_the_program() {
     let Some(python) = any_python() else { return };
-    for size in ["64k", "512k", "1m", "2m", "3m"] {
+    let sizes = [64, 512, 1024, 2048, 3072].into_iter().chain((1..=if soaking() { 20 } else { 0 }).map(|n| n * 170));
+    for size in sizes.map(|size| format!("{size}k")) {
         let session = Session::new();
-        let Some(disk) = is_root().then(|| SmallDisk::mount(session.work().join("disk"), size)).flatten() else {
+        let Some(disk) = is_root().then(|| SmallDisk::mount(session.work().join("disk"), &size)).flatten() else {
             return skip("a small tmpfs can only be mounted by root");
         };
         let script = session.write("growing.py", GROWING);
@@ -59,6 +71,27 @@ fn a_full_disk_stops_the_tracking_and_not_the_program() {
         }
         let run = run.expect_code(0);
         assert_eq!(run.stdout, "6000\n", "{size}: {}", run.stderr);
+        let mut report = session.brimline(["report", "--json"]);
+        partly_answered(&run, &ended(report.env("BRIMLINE_STORE", disk.0.join("store"))), &size);
+    }
+}
+
+#[test]
+fn soak_a_limit_of_file_sizes_stops_the_tracking_and_not_the_program() {
+    let Some(python) = any_python() else { return };
+    for kilobytes in (1..=if soaking() { 20 } else { 3 }).map(|n| n * if soaking() { 100 } else { 600 }) {
+        let session = Session::new();
+        let script = session.write("growing.py", GROWING);
+        let limited = format!("ulimit -f {kilobytes}; exec \"$@\"");
+        let mut run = session.plain("bash", ["-c", &limited, "bash", env!("CARGO_BIN_EXE_brimline"), "run", "--"]);
+        let run = ended(run.args([&python.bare, &script]).env("BRIMLINE_STORE", session.store()));
+        if run.code() == Some(125) {
+            assert!(run.stdout.is_empty() && run.stderr.starts_with("error: "), "{kilobytes}: {}", run.stderr);
+            continue;
+        }
+        let run = run.expect_code(0);
+        assert_eq!(run.stdout, "6000\n", "{kilobytes}");
+        partly_answered(&run, &ended(&mut session.brimline(["report", "--json"])), &kilobytes.to_string());
     }
 }
 

@@ -17,6 +17,7 @@ mod modes;
 mod native;
 mod peaks;
 mod pprof;
+mod privileges;
 mod processes;
 mod python;
 mod race;

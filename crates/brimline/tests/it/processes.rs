@@ -3,7 +3,8 @@ use serde_json::Value;
 
 use crate::identity::{assert_same, command};
 use crate::python::{any_python, pythons, soaking};
-use crate::session::{Session, ended};
+use crate::session::{Session, ended, kill, wait_for};
+use std::process::Stdio;
 
 /// Processes of the run with at least one recording.
 fn recorded(session: &Session) -> Vec<Value> {
@@ -154,4 +155,39 @@ fn soak_forks_under_load_do_not_deadlock() {
     let script = session.write("script.py", MANY_FORKS);
     let run = ended(session.run([&python.bare, &script]).arg(count)).expect_code(0);
     assert_eq!(run.stdout, format!("{count} 0\n"));
+}
+
+const PRE_FORK: &str = r#"
+import os, time
+for _ in range(40):
+    if os.fork() == 0:
+        kept = [bytes(5000) for _ in range(100)]
+        os._exit(0)
+    os.wait()
+print("forked", flush=True)
+time.sleep(60)
+"#;
+
+#[test]
+fn recordings_of_children_that_have_ended_are_closed_while_the_program_runs() {
+    let Some(python) = any_python() else { return };
+    let session = Session::new();
+    let script = session.write("script.py", PRE_FORK);
+    let mut run = session.run([&python.bare, &script]);
+    let child = run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let closed = |path: &std::path::PathBuf| path.to_string_lossy().ends_with(".rec.zst");
+    wait_for("the children's recordings to be closed", || {
+        let started = session.store().join("runs").exists();
+        (started && session.recordings().iter().filter(|path| closed(path)).count() == 40).then_some(())
+    });
+    let open: Vec<_> = session.recordings().into_iter().filter(|path| !closed(path)).collect();
+    assert_eq!(open.len(), 1, "{open:?}");
+    // A report of the running program has them all, closed and not.
+    let answer = ended(&mut session.brimline(["report", "--json"]));
+    let report = crate::answer::Report::parse(&answer.stdout);
+    let line = report.line_with("script.py", PRE_FORK, "kept = [bytes(5000)");
+    assert!((4000..4200).contains(&line.live_count), "{line:?}\n{}", answer.stderr);
+    kill(child.id(), libc::SIGTERM);
+    child.wait_with_output().unwrap();
+    assert_eq!(recorded(&session).len(), 41);
 }

@@ -167,11 +167,21 @@ fn wait_within(child: Child, limit: Duration) -> Output {
     let (sender, receiver) = std::sync::mpsc::channel();
     let waiter = std::thread::spawn(move || sender.send(child.wait_with_output()).ok());
     let output = receiver.recv_timeout(limit).unwrap_or_else(|_| {
-        kill(pid, libc::SIGKILL);
+        // Its program too, which nobody else would end.
+        for pid in descendants(pid).into_iter().chain([pid]) {
+            kill(pid, libc::SIGKILL);
+        }
         panic!("process {pid} took longer than {limit:?}");
     });
     waiter.join().expect("the waiter does not panic");
     output.unwrap()
+}
+
+/// Children of a process, and theirs.
+fn descendants(pid: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+    children.flat_map(|child| descendants(child).into_iter().chain([child])).collect()
 }
 
 /// Sends a signal to a process that a test started.

@@ -48,6 +48,12 @@ fn read(answer: &str) -> Lines {
     lines.map(|row| (row[0] as u64, row[1..].to_vec())).collect()
 }
 
+/// From 3.14 on the interpreter keeps a free list of ints.
+fn keeps_free_ints(session: &Session, python: &Python) -> bool {
+    let script = "import sys; sys.exit(sys.version_info < (3, 14))";
+    ended(&mut session.plain(&python.bare, ["-c", script])).code() == Some(0)
+}
+
 /// Runs `module` with an oracle and under brimline, and compares all its lines.
 pub(crate) fn compare(python: &Python, module: &str, source: &str, options: &[&str], oracle: &str, columns: usize) {
     let session = Session::new();
@@ -78,6 +84,12 @@ pub(crate) fn compare(python: &Python, module: &str, source: &str, options: &[&s
         .collect();
     expected.retain(|line, _| *line > first_function(source));
     found.retain(|line, _| *line > first_function(source));
+    if oracle == "none" && keeps_free_ints(&session, python) {
+        // Which line a reused int counts on differs (docs/python.md); all lines together do not.
+        let sum = |lines: &Lines| lines.values().fold([0; 2], |sum, row| [sum[0] + row[0], sum[1] + row[1]]);
+        assert_eq!(sum(&found), sum(&expected), "{}", python.bare.display());
+        return;
+    }
     let lines: BTreeSet<u64> = expected.keys().chain(found.keys()).copied().collect();
     let different: Vec<String> = lines
         .into_iter()
