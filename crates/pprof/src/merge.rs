@@ -143,8 +143,8 @@ pub struct Subtraction {
     pub normalize: bool,
 }
 
-/// `view` minus `base`.
-pub fn subtract<'a>(view: View<'a>, base: View<'a>, how: Subtraction) -> Result<View<'a>, MergeError> {
+/// `view` minus `base`; nothing of it is borrowed from the two.
+pub fn subtract(view: View<'_>, base: View<'_>, how: Subtraction) -> Result<View<'static>, MergeError> {
     if how.normalize {
         require_same_types(&view, &base)?;
     }
@@ -174,7 +174,7 @@ impl View<'_> {
     /// Sum of every column.
     fn sums(&self) -> Vec<i64> {
         let mut sums = vec![0_i64; self.sample_types.len()];
-        self.samples.for_each(|sample| {
+        self.samples.for_each_without_stack(|sample| {
             for (sum, &value) in sums.iter_mut().zip(sample.values) {
                 *sum = sum.wrapping_add(value);
             }
@@ -189,7 +189,7 @@ fn is_zero(values: &[i64]) -> bool {
 
 /// Sums up profiles with the same columns. Samples keep the order of their first appearance; what no sample uses is
 /// left out.
-fn merge<'a>(views: &[View<'a>], changes: &[Change]) -> View<'a> {
+fn merge<'o>(views: &[View<'_>], changes: &[Change]) -> View<'o> {
     let mut merger = Merger { out: header(views), ..Merger::default() };
     let count = views.iter().map(|view| view.samples.len()).sum::<usize>();
     let locations = views.iter().map(|view| view.samples.most_locations()).sum();
@@ -205,7 +205,7 @@ fn merge<'a>(views: &[View<'a>], changes: &[Change]) -> View<'a> {
     if zeros { merge(&[out], &[Change::default()]) } else { out }
 }
 
-fn header<'a>(views: &[View<'a>]) -> View<'a> {
+fn header<'o>(views: &[View<'_>]) -> View<'o> {
     let first = &views[0];
     let mut out = View {
         sample_types: first.sample_types.clone(),

@@ -27,6 +27,11 @@ impl<'a> Texts<'a> {
         self.list.get(text.0 as usize).map_or("", |text| text)
     }
 
+    /// The id of `text`, if it is there.
+    pub(crate) fn find(&self, text: &str) -> Option<Text> {
+        self.list.iter().position(|known| known == text).map(|index| Text(index as u32))
+    }
+
     /// Number of strings.
     pub fn len(&self) -> usize {
         self.list.len()

@@ -213,7 +213,7 @@ fn check_samples(encoded: &Encoded<'_>, width: usize, texts: u64) -> Result<(), 
     for &(start, length) in &encoded.messages {
         let message = &encoded.bytes[start as usize..][..length as usize];
         scratch
-            .decode(message, &encoded.ids, &encoded.canonical)
+            .decode::<true>(message, &encoded.ids, &encoded.canonical)
             .map_err(|source| ReadError::Wire { at: start as usize, source })?;
         if let Some(id) = scratch.unknown {
             return malformed(format!("expected a location for the sample at byte {start}, found number {id}"));

@@ -68,22 +68,46 @@ pub struct Held {
     locations: Vec<u32>,
     values: Vec<i64>,
     labels: Vec<Label>,
-    /// Ends of each sample in the three arrays.
-    ends: Vec<(u32, u32, u32)>,
+    /// Where each sample ends in the first two arrays.
+    ends: Vec<(u32, u32)>,
+    /// Where each sample's labels start and end; samples with equal ones share them.
+    label_ranges: Vec<(u32, u32)>,
+    known_labels: HashMap<Box<[Label]>, (u32, u32)>,
 }
+
+/// Profiles have few different sets of labels, or nearly one per sample; then looking for equal ones does not pay.
+const MOST_KNOWN_LABELS: usize = 1 << 12;
 
 impl Held {
     /// Adds a sample.
     pub fn push(&mut self, locations: &[u32], values: &[i64], labels: &[Label]) {
         self.locations.extend_from_slice(locations);
         self.values.extend_from_slice(values);
+        self.ends.push((self.locations.len() as u32, self.values.len() as u32));
+        let range = self.label_range(labels);
+        self.label_ranges.push(range);
+    }
+
+    fn label_range(&mut self, labels: &[Label]) -> (u32, u32) {
+        if labels.is_empty() {
+            return (0, 0);
+        }
+        if let Some(&known) = self.known_labels.get(labels) {
+            return known;
+        }
+        let start = self.labels.len() as u32;
         self.labels.extend_from_slice(labels);
-        self.ends.push((self.locations.len() as u32, self.values.len() as u32, self.labels.len() as u32));
+        let range = (start, self.labels.len() as u32);
+        if self.known_labels.len() < MOST_KNOWN_LABELS {
+            self.known_labels.insert(labels.into(), range);
+        }
+        range
     }
 
     /// Makes room for samples; arrays that grow by copying would leave holes as large as themselves.
     pub(crate) fn reserve(&mut self, samples: usize, locations: usize, values: usize) {
         self.ends.reserve_exact(samples);
+        self.label_ranges.reserve_exact(samples);
         self.locations.reserve_exact(locations);
         self.values.reserve_exact(values);
     }
@@ -100,12 +124,12 @@ impl Held {
 
     /// Sample number `index`.
     pub fn get(&self, index: usize) -> Sample<'_> {
-        let start = if index == 0 { (0, 0, 0) } else { self.ends[index - 1] };
-        let end = self.ends[index];
+        let start = if index == 0 { (0, 0) } else { self.ends[index - 1] };
+        let (end, labels) = (self.ends[index], self.label_ranges[index]);
         Sample {
             locations: &self.locations[start.0 as usize..end.0 as usize],
             values: &self.values[start.1 as usize..end.1 as usize],
-            labels: &self.labels[start.2 as usize..end.2 as usize],
+            labels: &self.labels[labels.0 as usize..labels.1 as usize],
         }
     }
 
@@ -155,14 +179,21 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    pub(crate) fn decode(&mut self, message: &[u8], ids: &Ids, canonical: &[u32]) -> Result<(), WireError> {
+    /// Decodes one sample; `STACK` tells whether its locations are wanted.
+    #[inline]
+    pub(crate) fn decode<const STACK: bool>(
+        &mut self,
+        message: &[u8],
+        ids: &Ids,
+        canonical: &[u32],
+    ) -> Result<(), WireError> {
         self.locations.clear();
         self.values.clear();
         self.labels.clear();
         let mut fields = Fields::new(message);
         while let Some((field, value)) = fields.next()? {
             match field {
-                1 => {
+                1 if STACK => {
                     let (locations, unknown) = (&mut self.locations, &mut self.unknown);
                     numbers(field, value, |id| match ids.get(id) {
                         Some(index) => locations.push(index),
@@ -221,13 +252,22 @@ impl Samples<'_> {
     }
 
     /// Calls `each` for every sample in file order.
-    pub fn for_each(&self, mut each: impl FnMut(Sample<'_>)) {
+    pub fn for_each(&self, each: impl FnMut(Sample<'_>)) {
+        self.decode_each::<true>(each);
+    }
+
+    /// As [`Self::for_each`], with stacks left empty where they would have to be decoded.
+    pub(crate) fn for_each_without_stack(&self, each: impl FnMut(Sample<'_>)) {
+        self.decode_each::<false>(each);
+    }
+
+    fn decode_each<const STACK: bool>(&self, mut each: impl FnMut(Sample<'_>)) {
         match self {
             Self::Encoded(encoded) => {
                 let mut scratch = Scratch::default();
                 for &(start, length) in &encoded.messages {
                     let message = &encoded.bytes[start as usize..][..length as usize];
-                    if scratch.decode(message, &encoded.ids, &encoded.canonical).is_ok() {
+                    if scratch.decode::<STACK>(message, &encoded.ids, &encoded.canonical).is_ok() {
                         each(Sample {
                             locations: &scratch.locations,
                             values: &scratch.values,

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
-use brimline_pprof::cli::{CallTree, Completion, Host, Sources, run};
+use brimline_pprof::cli::{CallTree, Completion, GoFolders, Host, Sources, run};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -75,12 +75,25 @@ impl Sources for Process {
     fn current_directory(&self) -> String {
         std::env::current_dir().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
     }
+
+    fn go_folders(&self) -> GoFolders {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let usual_roots = ["/usr/local/go", "/usr/lib/go", "/usr/lib/golang"].map(str::to_owned);
+        let home = variable("HOME").map(|home| format!("{home}/go"));
+        let workspaces = variable("GOPATH").or(home).unwrap_or_default();
+        let caches =
+            workspaces.split(':').filter(|folder| !folder.is_empty()).map(|folder| format!("{folder}/pkg/mod"));
+        GoFolders {
+            roots: variable("GOROOT").into_iter().chain(usual_roots).collect(),
+            modules: variable("GOMODCACHE").into_iter().chain(caches).collect(),
+        }
+    }
 }
 
 impl Host for Process {
     fn fetch(&mut self, url: &str, timeout_seconds: u64) -> io::Result<Vec<u8>> {
         if url.starts_with("https:") {
-            return Err(io::Error::other("expected an http URL, found https; fetch the file with `curl -o` first"));
+            return Err(io::Error::other("expected an http URL, found https, which this program does not speak"));
         }
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(timeout_seconds)))

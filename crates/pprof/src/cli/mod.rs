@@ -4,6 +4,7 @@ mod command;
 mod config;
 mod flags;
 mod interactive;
+mod page;
 mod report;
 mod source;
 
@@ -13,7 +14,7 @@ use std::rc::Rc;
 
 use thiserror::Error;
 
-pub use crate::report::{CallNode, CallTree, Sources};
+pub use crate::report::{CallNode, CallTree, GoFolders, Sources};
 pub use interactive::Completion;
 
 use command::Command;
@@ -66,7 +67,9 @@ pub(crate) enum RunError {
     #[error("{0}\n\nhint: choose one with `-sample_index=NAME`")]
     SampleType(#[from] crate::model::UnknownSampleType),
     /// A regular expression is wrong.
-    #[error("parsing {option} regexp: {source}")]
+    #[error(
+        "parsing {option} regexp: {source}\n\nhint: a backslash before `(`, `[`, `*` and `.` takes them as they are"
+    )]
     Expression { option: &'static str, source: regex::Error },
     /// The report cannot be written.
     #[error(transparent)]
@@ -98,12 +101,11 @@ pub fn run(args: &[OsString], host: &mut dyn Host) -> i32 {
 fn try_run(args: &[OsString], host: &mut dyn Host) -> Result<(), RunError> {
     let mut config = Config::default();
     let parsed = flags::parse(args, &mut config, host)?;
-    let files = source::Files::load(&parsed, host)?;
-    let mut view = source::profile(&files, &parsed, host)?;
+    let mut files = source::Files::load(&parsed, host)?;
+    let mut view = source::profile(&mut files, &parsed, host)?;
     config.compared = parsed.marks_base() && !(parsed.base.is_empty() && parsed.diff_base.is_empty());
     if let Some(address) = &parsed.http {
-        config.output = "page.html".into();
-        let page = report::generate(&mut view, &command::FLAME, None, &config, host)?;
+        let page = page::generate(&view, &config, host)?;
         return Ok(host.serve(address, &page, !parsed.no_browser)?);
     }
     match parsed.command {

@@ -1,17 +1,17 @@
 //! From the sources of a command line to one profile.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::flags::Parsed;
 use super::{Host, RunError};
 use crate::error::ReadError;
 use crate::inflate::{Limits, inflate};
 use crate::merge::{Subtraction, combine, subtract};
-use crate::model::{Mapping, View};
+use crate::model::{Mapping, Text, View};
 
 /// The inflated bytes of all sources.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Files {
     sources: Vec<(String, Vec<u8>)>,
     bases: Vec<(String, Vec<u8>)>,
@@ -80,8 +80,10 @@ fn load(name: &str, parsed: &Parsed, host: &mut dyn Host) -> Result<Vec<u8>, Run
                 (_, seconds @ 1..) => seconds.saturating_add(seconds / 2),
                 _ => 60,
             };
-            let hint =
+            let to_download = format!("`curl -o profile.pb.gz '{url}'`, then give `profile.pb.gz`");
+            let waiting =
                 "is the server up, and does it serve net/http/pprof at that path? `-timeout=SECONDS` waits longer";
+            let hint = if url.starts_with("https:") { &to_download } else { waiting };
             host.fetch(&url, timeout as u64).map_err(|error| problem(name, &error, hint))?
         }
     };
@@ -112,13 +114,15 @@ fn url(name: &str, seconds: i64) -> Option<String> {
 }
 
 /// Merges the sources and subtracts the base.
-pub(crate) fn profile<'f>(files: &'f Files, parsed: &Parsed, host: &mut dyn Host) -> Result<View<'f>, RunError> {
-    let mut view = combined(&files.sources, parsed, host)?;
-    if !files.bases.is_empty() {
-        let base = combined(&files.bases, parsed, host)?;
-        let how = Subtraction { mark_base: parsed.marks_base(), normalize: parsed.normalize };
-        view = subtract(view, base, how)?;
-    }
+pub(crate) fn profile<'f>(files: &'f mut Files, parsed: &Parsed, host: &mut dyn Host) -> Result<View<'f>, RunError> {
+    let mut view = if files.bases.is_empty() {
+        combined(&files.sources, parsed, host)?
+    } else {
+        // A difference borrows nothing, so the bytes can go before the report needs memory.
+        let Files { sources, bases } = std::mem::take(files);
+        let (view, base) = (combined(&sources, parsed, host)?, combined(&bases, parsed, host)?);
+        subtract(view, base, Subtraction { mark_base: parsed.marks_base(), normalize: parsed.normalize })?
+    };
     if let Err(error) = view.drop_uninteresting() {
         writeln!(host.stderr(), "warning: the profile's own drop_frames is no valid expression: {error}")?;
     }
@@ -167,24 +171,29 @@ fn name_binary(view: &mut View<'_>, parsed: &Parsed) {
 
 /// Units of numeric labels: the first one found for a key; others are reported.
 pub(crate) fn label_units(view: &View<'_>, host: &mut dyn Host) -> Result<HashMap<String, String>, RunError> {
-    let mut units: HashMap<u32, (String, Vec<String>)> = HashMap::new();
-    view.samples.for_each(|sample| {
+    let (mut known, mut pairs, mut last) = (HashSet::new(), Vec::new(), None);
+    view.samples.for_each_without_stack(|sample| {
         for label in sample.labels.iter().filter(|label| !label.is_text()) {
-            let unit = view.texts.get(label.unit);
-            let (first, others) = units.entry(label.key.0).or_default();
-            if unit.is_empty() || unit == first {
-                continue;
-            }
-            if first.is_empty() {
-                unit.clone_into(first);
-            } else if !others.iter().any(|other| other == unit) {
-                others.push(unit.to_owned());
+            let pair = (label.key, label.unit);
+            // One label after the other has the same unit, as a rule.
+            if last.replace(pair) != Some(pair) && known.insert(pair) {
+                pairs.push(pair);
             }
         }
     });
+    let mut units: HashMap<Text, (String, Vec<String>)> = HashMap::new();
+    for (key, unit) in pairs {
+        let unit = view.texts.get(unit);
+        let (first, others) = units.entry(key).or_default();
+        if first.is_empty() {
+            unit.clone_into(first);
+        } else if !unit.is_empty() {
+            others.push(unit.to_owned());
+        }
+    }
     let mut known = HashMap::new();
     for (key, (first, mut others)) in units {
-        let key = view.texts.get(crate::model::Text(key)).to_owned();
+        let key = view.texts.get(key).to_owned();
         let unit = match (first.is_empty(), key.as_str()) {
             (true, "alignment" | "request") => "bytes".to_owned(),
             (true, _) => key.clone(),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::sketch::Sketch;
 use super::tags::{NodeTags, SampleTags};
 use super::{Edge, Graph, Info, Node};
 use crate::measure::scaled_label;
@@ -12,11 +13,13 @@ use crate::samples::Sample;
 
 /// Which calls to record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Edges {
+pub(crate) enum Edges<'p> {
     /// None: only the weight of places is asked for.
     None,
     /// Those into places that are inlined somewhere; only they decide whether a row says so.
     IntoInlined,
+    /// Those into and out of the places marked.
+    Touching(&'p [bool]),
     /// All.
     All,
 }
@@ -33,7 +36,7 @@ pub(crate) struct Plan<'p> {
     /// Leave out places with negative values.
     pub(crate) drop_negative: bool,
     /// Calls to record.
-    pub(crate) edges: Edges,
+    pub(crate) edges: Edges<'p>,
     /// For labels: unit of `bytes` in the profile and unit to show. `None`: no labels.
     pub(crate) tags: Option<(&'p str, &'p str)>,
 }
@@ -106,7 +109,24 @@ impl Skeleton {
 
     /// Sums up the samples; `kept` restricts the places.
     pub(crate) fn graph(&self, view: &View<'_>, plan: Plan<'_>, kept: Option<&[bool]>) -> Graph {
-        let mut builder = Builder::new(self, plan, kept);
+        self.pass(view, plan, kept, Calls::Every)
+    }
+
+    /// As [`Self::graph`], but of the calls lighter than `cutoff` only a few may be there.
+    pub(super) fn graph_of_heavy_calls(
+        &self,
+        view: &View<'_>,
+        plan: Plan<'_>,
+        kept: Option<&[bool]>,
+        cutoff: i64,
+    ) -> Graph {
+        let mut sketch = Sketch::new(cutoff);
+        self.pass(view, plan, kept, Calls::Weigh(&mut sketch));
+        self.pass(view, plan, kept, Calls::Heavy(&sketch))
+    }
+
+    fn pass(&self, view: &View<'_>, plan: Plan<'_>, kept: Option<&[bool]>, calls: Calls<'_>) -> Graph {
+        let mut builder = Builder::new(self, plan, kept, calls);
         view.samples.for_each(|sample| {
             let value = sample.values[plan.value];
             let divisor = if plan.mean { sample.values[0] } else { 0 };
@@ -162,25 +182,100 @@ fn pair(one: u32, other: u32) -> u64 {
     u64::from(one) << 32 | u64::from(other)
 }
 
+fn hash(from: u32, to: u32) -> u64 {
+    let mut hasher = PairHasher::default();
+    hasher.write_u64(pair(from, to));
+    hasher.finish()
+}
+
 const ROOT: u32 = u32::MAX;
+
+/// Which of the planned calls a pass over the samples records.
+enum Calls<'c> {
+    Every,
+    /// None, nor nodes; only their weights go into the sketch.
+    Weigh(&'c mut Sketch),
+    /// Those that the sketch lets through.
+    Heavy(&'c Sketch),
+}
+
+/// What a node's samples add up to.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    cum: i64,
+    cum_divisor: i64,
+    flat: i64,
+    flat_divisor: i64,
+    /// Last sample that was counted, so that recursion counts once.
+    last_sample: u32,
+}
+
+/// Edges by their ends: open addressing, half empty at least. A map with its own keys would be as large as the edges.
+#[derive(Default)]
+struct EdgeIndex {
+    /// Numbers of edges, `ROOT` where there is none; a power of two of them.
+    slots: Vec<u32>,
+}
+
+impl EdgeIndex {
+    /// The number of the edge between two nodes, which is added if it is new.
+    #[inline]
+    fn find(&mut self, edges: &mut Vec<Edge>, from: u32, to: u32) -> usize {
+        if edges.len() * 2 >= self.slots.len() {
+            self.grow(edges);
+        }
+        let mut slot = self.start(from, to);
+        loop {
+            match edges.get(self.slots[slot] as usize) {
+                Some(edge) if edge.from == from && edge.to == to => return self.slots[slot] as usize,
+                Some(_) => slot = (slot + 1) & (self.slots.len() - 1),
+                None => break,
+            }
+        }
+        self.slots[slot] = edges.len() as u32;
+        edges.push(Edge { from, to, weight: 0, divisor: 0, residual: false, inline: true, last_sample: 0 });
+        edges.len() - 1
+    }
+
+    fn start(&self, from: u32, to: u32) -> usize {
+        hash(from, to) as usize & (self.slots.len() - 1)
+    }
+
+    #[cold]
+    fn grow(&mut self, edges: &[Edge]) {
+        let size = (self.slots.len() * 2).max(1 << 10);
+        // The old table goes first: both together would be the largest piece of memory of a report.
+        self.slots = Vec::new();
+        self.slots = vec![ROOT; size];
+        for (number, edge) in edges.iter().enumerate() {
+            let mut slot = self.start(edge.from, edge.to);
+            while self.slots[slot] != ROOT {
+                slot = (slot + 1) & (size - 1);
+            }
+            self.slots[slot] = number as u32;
+        }
+    }
+}
 
 struct Builder<'b> {
     skeleton: &'b Skeleton,
     plan: Plan<'b>,
     kept: Option<&'b [bool]>,
+    calls: Calls<'b>,
+    /// What the sample adds to a sketch.
+    parts: u32,
     graph: Graph,
-    edge_ids: Pairs,
+    /// Sums of the nodes, apart from them since these few bytes are all that most steps touch.
+    sums: Vec<Sums>,
+    index: EdgeIndex,
     /// Children of call tree nodes by place.
     children: Pairs,
-    /// Last sample that counted a node or edge, so that recursion counts once.
-    node_seen: Vec<u32>,
-    edge_seen: Vec<u32>,
     sample: u32,
     tags: Option<SampleTags>,
 }
 
 impl<'b> Builder<'b> {
-    fn new(skeleton: &'b Skeleton, plan: Plan<'b>, kept: Option<&'b [bool]>) -> Self {
+    fn new(skeleton: &'b Skeleton, plan: Plan<'b>, kept: Option<&'b [bool]>, calls: Calls<'b>) -> Self {
         let mut graph = Graph::default();
         if !plan.call_tree {
             let nodes = 0..skeleton.infos.len() as u32;
@@ -189,16 +284,17 @@ impl<'b> Builder<'b> {
                 graph.tags = vec![NodeTags::default(); graph.nodes.len()];
             }
         }
-        let node_seen = vec![0; graph.nodes.len()];
+        let sums = vec![Sums::default(); graph.nodes.len()];
         Self {
             skeleton,
             plan,
             kept,
+            calls,
+            parts: 0,
             graph,
-            edge_ids: Pairs::default(),
+            sums,
+            index: EdgeIndex::default(),
             children: Pairs::default(),
-            node_seen,
-            edge_seen: Vec::new(),
             sample: 0,
             tags: None,
         }
@@ -206,6 +302,13 @@ impl<'b> Builder<'b> {
 
     fn add(&mut self, locations: &[u32], divisor: i64, value: i64) {
         self.sample += 1;
+        let weighs = match &self.calls {
+            Calls::Weigh(sketch) => {
+                self.parts = sketch.parts(value);
+                true
+            }
+            _ => false,
+        };
         let skeleton = self.skeleton;
         let mut parent = ROOT;
         let mut residual = false;
@@ -226,13 +329,14 @@ impl<'b> Builder<'b> {
                     residual = true;
                     continue;
                 }
-                if self.node_seen[place as usize] != self.sample {
-                    self.node_seen[place as usize] = self.sample;
+                if !weighs && std::mem::replace(&mut self.sums[place as usize].last_sample, self.sample) != self.sample
+                {
                     self.count(place, divisor, value, false);
                 }
                 let wanted = match self.plan.edges {
                     Edges::None => false,
                     Edges::IntoInlined => skeleton.inlined[place as usize],
+                    Edges::Touching(touched) => touched[place as usize] || (parent != ROOT && touched[parent as usize]),
                     Edges::All => true,
                 };
                 if wanted && parent != ROOT && parent != place {
@@ -253,6 +357,7 @@ impl<'b> Builder<'b> {
         if node == next {
             let parent = (parent != ROOT).then_some(parent);
             self.graph.nodes.push(Node { info: place, parent, ..Node::default() });
+            self.sums.push(Sums::default());
             if self.plan.tags.is_some() {
                 self.graph.tags.push(NodeTags::default());
             }
@@ -261,7 +366,7 @@ impl<'b> Builder<'b> {
     }
 
     fn count(&mut self, node: u32, divisor: i64, value: i64, flat: bool) {
-        let row = &mut self.graph.nodes[node as usize];
+        let row = &mut self.sums[node as usize];
         let (sum, divisors) =
             if flat { (&mut row.flat, &mut row.flat_divisor) } else { (&mut row.cum, &mut row.cum_divisor) };
         *sum = sum.wrapping_add(value);
@@ -272,18 +377,17 @@ impl<'b> Builder<'b> {
     }
 
     fn connect(&mut self, from: u32, to: u32, divisor: i64, value: i64, (residual, inline): (bool, bool)) {
-        let next = self.graph.edges.len() as u32;
-        let id = *self.edge_ids.entry(pair(from, to)).or_insert(next);
-        if id == next {
-            self.graph.edges.push(Edge { from, to, weight: 0, divisor: 0, residual, inline });
-            self.edge_seen.push(0);
+        match &mut self.calls {
+            Calls::Every => {}
+            Calls::Weigh(sketch) => return sketch.add(hash(from, to), self.parts),
+            Calls::Heavy(sketch) if sketch.may_be_heavy(hash(from, to)) => {}
+            Calls::Heavy(_) => return,
         }
-        // In a tree a path meets an edge only once.
-        if self.edge_seen[id as usize] == self.sample {
+        let id = self.index.find(&mut self.graph.edges, from, to);
+        let edge = &mut self.graph.edges[id];
+        if std::mem::replace(&mut edge.last_sample, self.sample) == self.sample {
             return;
         }
-        self.edge_seen[id as usize] = self.sample;
-        let edge = &mut self.graph.edges[id as usize];
         edge.weight = edge.weight.wrapping_add(value);
         edge.divisor = edge.divisor.wrapping_add(divisor);
         edge.residual |= residual;
@@ -291,7 +395,13 @@ impl<'b> Builder<'b> {
     }
 
     fn finish(mut self) -> Graph {
+        // Gone before the nodes' lists of edges are made.
+        self.index = EdgeIndex::default();
         let graph = &mut self.graph;
+        for (node, sums) in graph.nodes.iter_mut().zip(&self.sums) {
+            let Sums { cum, cum_divisor, flat, flat_divisor, .. } = *sums;
+            *node = Node { flat, flat_divisor, cum, cum_divisor, ..std::mem::take(node) };
+        }
         for (index, edge) in graph.edges.iter().enumerate() {
             graph.nodes[edge.from as usize].callees.push(index as u32);
             graph.nodes[edge.to as usize].callers.push(index as u32);

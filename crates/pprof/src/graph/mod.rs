@@ -3,6 +3,7 @@
 mod build;
 mod info;
 mod order;
+mod sketch;
 mod tags;
 mod trim;
 
@@ -50,6 +51,8 @@ pub(crate) struct Edge {
     pub(crate) residual: bool,
     /// Every such call was inlined.
     pub(crate) inline: bool,
+    /// Last sample that was counted, so that recursion counts once.
+    last_sample: u32,
 }
 
 impl Edge {

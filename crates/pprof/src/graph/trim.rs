@@ -28,6 +28,9 @@ pub(crate) struct Trimmed {
     pub(crate) dropped_edges: usize,
 }
 
+/// From here on the table of all calls is likely to be larger than a processor's cache.
+const MANY_SAMPLES: usize = 1 << 15;
+
 impl Skeleton {
     /// Builds the graph in passes: light places cannot be cut from a finished graph, since the calls around them
     /// have to be joined sample by sample.
@@ -40,6 +43,16 @@ impl Skeleton {
         let total: i64 = graph.order.iter().fold(0, |sum, &node| sum.wrapping_add(graph.node(node).flat));
         let cutoff = |fraction: f64| ((total as f64 * fraction) as i64).wrapping_abs();
         let (node_cutoff, edge_cutoff) = (cutoff(selection.node_fraction), cutoff(selection.edge_fraction));
+
+        // Calls below the cutoff go in the end; drawings are laid out by all of them, and tell how many they were.
+        let light_calls_matter = visual || plan.call_tree || edge_cutoff <= 0 || plan.edges == Edges::None;
+        let whole_graph = |kept: Option<&[bool]>| {
+            if light_calls_matter || view.samples.len() < MANY_SAMPLES {
+                self.graph(view, plan, kept)
+            } else {
+                self.graph_of_heavy_calls(view, plan, kept, edge_cutoff)
+            }
+        };
 
         let before = graph.order.len();
         let mut dropped_nodes = 0;
@@ -58,7 +71,7 @@ impl Skeleton {
                 count += 1;
             }
             dropped_nodes = before - count;
-            graph = self.graph(view, plan, (dropped_nodes > 0).then_some(&kept));
+            graph = whole_graph((dropped_nodes > 0).then_some(&kept));
         }
         let nodes_before = graph.order.len();
 
@@ -74,7 +87,7 @@ impl Skeleton {
                 } else {
                     let mut kept = vec![false; self.infos.len()];
                     graph.order[..limit].iter().for_each(|&node| kept[node as usize] = true);
-                    graph = self.graph(view, plan, Some(&kept));
+                    graph = whole_graph(Some(&kept));
                 }
                 graph.sort(self, selection.order);
             }
@@ -98,17 +111,21 @@ impl Graph {
     }
 
     fn trim_edges(&mut self, cutoff: i64) -> usize {
+        let Self { nodes, edges, order, .. } = self;
         let mut dropped = 0;
-        for index in 0..self.order.len() {
-            let node = self.order[index] as usize;
-            let (light, heavy): (Vec<u32>, Vec<u32>) =
-                self.nodes[node].callers.iter().partition(|&&edge| self.edge(edge).weight.wrapping_abs() < cutoff);
-            for &edge in &light {
-                let from = self.edge(edge).from as usize;
-                self.nodes[from].callees.retain(|&other| other != edge);
+        let mut light = vec![false; edges.len()];
+        for &node in &*order {
+            nodes[node as usize].callers.retain(|&edge| {
+                let heavy = edges[edge as usize].weight.wrapping_abs() >= cutoff;
+                light[edge as usize] = !heavy;
+                dropped += usize::from(!heavy);
+                heavy
+            });
+        }
+        if dropped > 0 {
+            for node in nodes {
+                node.callees.retain(|&edge| !light[edge as usize]);
             }
-            dropped += light.len();
-            self.nodes[node].callers = heavy;
         }
         dropped
     }

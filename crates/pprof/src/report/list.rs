@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use super::go_sources::{self, GoFolders};
 use super::{Report, ReportError};
 use crate::graph::{Edges, Plan, Skeleton};
 use crate::measure::percentage;
@@ -14,6 +15,10 @@ pub trait Sources {
     fn read(&self, path: &str) -> io::Result<Vec<u8>>;
     /// Directory that relative paths are looked up from when no search path is given.
     fn current_directory(&self) -> String;
+    /// Where Go is installed on this machine.
+    fn go_folders(&self) -> GoFolders {
+        GoFolders::default()
+    }
 }
 
 /// Lines shown before the first and after the last one with a value.
@@ -127,7 +132,8 @@ struct Cache<'c, 'r, 'a> {
 impl Cache<'_, '_, '_> {
     fn lines(&mut self, file: &str) -> &Result<Vec<String>, String> {
         if !self.files.contains_key(file) {
-            let lines = self.open(file).map(|bytes| {
+            let found = self.open(file).or_else(|problem| self.open_elsewhere(file).ok_or(problem));
+            let lines = found.map(|bytes| {
                 let mut lines: Vec<String> =
                     bytes.split(|&byte| byte == b'\n').map(|line| String::from_utf8_lossy(line).into_owned()).collect();
                 if lines.last().is_some_and(String::is_empty) {
@@ -143,6 +149,14 @@ impl Cache<'_, '_, '_> {
             self.files.insert(file.to_owned(), lines);
         }
         &self.files[file]
+    }
+
+    /// The file where Go keeps sources, which the reference does not look into.
+    fn open_elsewhere(&self, file: &str) -> Option<Vec<u8>> {
+        let options = &self.report.options;
+        let current = self.sources.current_directory();
+        let search = if options.source_path.is_empty() { &current } else { &options.source_path };
+        go_sources::read(file, search, self.sources)
     }
 
     /// The file itself if its path is absolute, else the first found below the search path and its parents.

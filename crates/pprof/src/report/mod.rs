@@ -3,6 +3,7 @@
 mod call_tree;
 mod callgrind;
 mod dot;
+mod go_sources;
 mod json;
 mod legend;
 mod list;
@@ -22,6 +23,7 @@ use regex::Regex;
 use thiserror::Error;
 
 pub use call_tree::{CallNode, CallTree};
+pub use go_sources::GoFolders;
 pub use list::Sources;
 
 use crate::graph::{Edges, Order, Plan, Selection, Skeleton};
@@ -145,11 +147,19 @@ impl<'r, 'a> Report<'r, 'a> {
     }
 
     /// The graph cut down to what is worth showing, and the output unit that suits it.
-    fn shown(&mut self, edges: Edges) -> Shown {
+    fn shown(&mut self, edges: Edges<'_>) -> Shown {
         self.trim_files();
         let options = &self.options;
         let visual = matches!(options.format, Format::Dot | Format::Svg);
         let skeleton = Skeleton::new(self.view, matches!(options.format, Format::List | Format::Callgrind));
+        let names = skeleton.names();
+        // Where nothing is trimmed, a peek shows no call but those of its places.
+        let trims = options.node_count > 0 || options.node_fraction != 0.0 || options.edge_fraction != 0.0;
+        let touched: Vec<bool> = match &options.symbol {
+            Some(symbol) if !trims => names.iter().map(|name| symbol.is_match(name)).collect(),
+            _ => Vec::new(),
+        };
+        let edges = if touched.is_empty() { edges } else { Edges::Touching(&touched) };
         let unit = options.label_units.get("bytes").map_or("", String::as_str);
         let plan = Plan {
             value: options.value,
@@ -171,7 +181,7 @@ impl<'r, 'a> Report<'r, 'a> {
             order,
         };
         let trimmed = skeleton.trimmed(self.view, plan, selection);
-        let shown = Shown { names: skeleton.names(), skeleton, trimmed };
+        let shown = Shown { skeleton, names, trimmed };
         self.choose_unit(&shown);
         shown
     }
@@ -222,14 +232,12 @@ impl<'r, 'a> Report<'r, 'a> {
 /// Sum of the absolute values, of the base profile alone if there is one.
 fn total(view: &View<'_>, value: usize, mean: bool) -> i64 {
     let (mut all, mut base) = ((0_i64, 0_i64), (0_i64, 0_i64));
-    view.samples.for_each(|sample| {
+    let mark = view.texts.find("pprof::base").zip(view.texts.find("true"));
+    view.samples.for_each_without_stack(|sample| {
         let amount = sample.values[value].wrapping_abs();
         let divisor = if mean { sample.values[0] } else { 0 };
-        let in_base = |label: &crate::samples::Label| {
-            view.texts.get(label.key) == "pprof::base" && view.texts.get(label.text) == "true"
-        };
-        let sums =
-            if sample.labels.iter().any(in_base) { [Some(&mut all), Some(&mut base)] } else { [Some(&mut all), None] };
+        let in_base = mark.is_some_and(|mark| sample.labels.iter().any(|label| (label.key, label.text) == mark));
+        let sums = if in_base { [Some(&mut all), Some(&mut base)] } else { [Some(&mut all), None] };
         for sum in sums.into_iter().flatten() {
             sum.0 = sum.0.wrapping_add(amount);
             sum.1 = sum.1.wrapping_add(divisor);

@@ -6,28 +6,33 @@ use std::io::Write;
 use super::{Report, ReportError};
 use crate::graph::{Tag, sort_tags};
 use crate::measure::{percentage, scaled_label};
+use crate::samples::Label;
 
 impl Report<'_, '_> {
     pub(super) fn tags(&mut self, out: &mut dyn Write) -> Result<(), ReportError> {
         let options = &self.options;
-        let mut keys: HashMap<&str, (i64, HashMap<String, i64>)> = HashMap::new();
         let view = &*self.view;
-        view.samples.for_each(|sample| {
-            let value = sample.values[options.value];
+        let mut weights: HashMap<Label, i64> = HashMap::new();
+        view.samples.for_each_without_stack(|sample| {
             for label in sample.labels {
-                let key = view.texts.get(label.key);
-                let name = if label.is_text() {
-                    view.texts.get(label.text).to_owned()
-                } else {
-                    let unit = options.label_units.get(key).map_or("", String::as_str);
-                    scaled_label(label.number, unit, &options.output_unit)
-                };
-                let (sum, values) = keys.entry(key).or_default();
-                *sum = sum.wrapping_add(value);
-                let flat = values.entry(name).or_default();
-                *flat = flat.wrapping_add(value);
+                let weight = weights.entry(*label).or_default();
+                *weight = weight.wrapping_add(sample.values[options.value]);
             }
         });
+        let mut keys: HashMap<&str, (i64, HashMap<String, i64>)> = HashMap::new();
+        for (label, weight) in weights {
+            let key = view.texts.get(label.key);
+            let name = if label.is_text() {
+                view.texts.get(label.text).to_owned()
+            } else {
+                let unit = options.label_units.get(key).map_or("", String::as_str);
+                scaled_label(label.number, unit, &options.output_unit)
+            };
+            let (sum, values) = keys.entry(key).or_default();
+            *sum = sum.wrapping_add(weight);
+            let flat = values.entry(name).or_default();
+            *flat = flat.wrapping_add(weight);
+        }
 
         // The reference sorts the keys by a weight it never fills in, which leaves the name.
         let mut keys: Vec<_> = keys.into_iter().collect();

@@ -8,3 +8,4 @@ mod legacy;
 mod mutants;
 mod properties;
 mod reading;
+mod transcript;

@@ -30,7 +30,13 @@ impl Random {
     }
 }
 
-/// One small file of each format that is tried: not yet Go's counted stacks, the binary CPU profile and Java's.
+/// The binary CPU profile: a header of five words (`kind` is 1 for Java), two samples, the end mark, and what follows as text.
+fn cpu(kind: u64, rest: &str) -> Vec<u8> {
+    let words = [0, 3, kind, 10_000, 0, 5, 2, 0x40_0100, 0x40_0200, 1, 1, 0x40_0300, 0, 1, 0];
+    words.iter().flat_map(|word| word.to_le_bytes()).chain(rest.bytes()).collect()
+}
+
+/// One small file of each format.
 fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     const MAP: &str = "\nMAPPED_LIBRARIES:\n00400000-00fcb000 r-xp 00001000 fd:01 7 /usr/bin/program\n";
     let text = |body: &str| format!("{body}{MAP}").into_bytes();
@@ -43,6 +49,11 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("heapz", text("heap profile:      3:  4096 [     5:  8192] @ heapz_v2/524288\n     1:  1024 [ 2: 4096] @ 0x400100 0x400200\n")),
         ("growthz", text("heap profile:      1:  4096 [     1:  4096] @ growthz\n     1:  4096 [ 1: 4096] @ 0x400100 0x400200\n")),
         ("threadz", text("--- threadz 1 ---\n\n--- Thread 7f794ab90940 (name: main/1) stack: ---\n  PC:  0x00400100: helper(arg *)\n  0x00400200: main\n--- Thread 7f794964e700 (name: t/2) stack: ---\n  PC:  0x00400300: wait\n      creator: 0x400100 0x400200\n")),
+        ("Go count", "goroutine profile: total 3\n2 @ 0x400100 0x400200\n1 @ 0x400300\n--- Memory map: ---\n00400000-00fcb000 r-xp 00001000 fd:01 7 /usr/bin/program\n".into()),
+        ("cpu", cpu(0, "00400000-00fcb000 r-xp 00001000 fd:01 7 /usr/bin/program\n")),
+        ("Java cpu", cpu(1, " 0x400100 com.example.f (Main.java:3)\n 0x400200 com.example.Main.main (Main.java)\n 0x400300 VM (libjvm.so)\n")),
+        ("Java heap", "--- heapz 1 ---\nformat = java\nresolution = bytes\n  7048  1 @ 0x00000003 0x00000004\n  4752  9 @ 0x00000005\n\n 0x00000003 com.example.f (Main.java:3)\n 0x00000004 com.example.Main.main (Main.java)\n 0x00000005 VM (libjvm.so)\n".into()),
+        ("Java contention", "--- contentionz 1 ---\nformat = java\nresolution = microseconds\nsampling period = 100\nms since reset = 6019923\n  1  1 @ 0x00000003 0x00000004\n  14  2 @ 0x00000005\n\n 0x00000003 com.example.f (Main.java:3)\n 0x00000004 com.example.Main.main (Main.java)\n 0x00000005 VM (libjvm.so)\n".into()),
         ("contentionz", "--- contentionz 1 ---\ncycles/second = 3201000000\nsampling period = 100\nms since reset = 16502830\ndiscarded samples = 0\n  19490304       27 @ 0x400100 0x400200\n--- Memory map: ---\n00400000-00fcb000 r-xp 00001000 fd:01 7 /usr/bin/program\n".into()),
     ]
 }
