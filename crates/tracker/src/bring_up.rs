@@ -93,6 +93,7 @@ pub(crate) extern "C" fn start() {
         native::init();
         python::init();
         fork::init();
+        python::remember_raw_malloc();
         state::activate();
         codes::watch_deaths(Api::get().code_type);
         python::install_first();

@@ -204,9 +204,7 @@ unsafe fn install() {
             1 => wrapper::<1>(original.cast()),
             _ => wrapper::<2>(original.cast()),
         };
-        let mut present = core::mem::MaybeUninit::<Allocator>::uninit();
-        (api.mem_get_allocator)(domain as c_int, present.as_mut_ptr().cast());
-        let present = present.assume_init();
+        let present = in_place(domain);
         if present.context != ours.context {
             let malloc = present.malloc as usize;
             let _ = first.compare_exchange(0, malloc, Ordering::Relaxed, Ordering::Relaxed);
@@ -247,11 +245,37 @@ pub(crate) unsafe fn install_if_replaced() -> bool {
     is_replaced
 }
 
-/// True if the allocator in place is one of the interpreter's first ones, or its debug allocator over one of them.
-unsafe fn is_plain(domain: usize) -> bool {
+/// The interpreter's own raw malloc.
+static RAW_MALLOC: AtomicUsize = AtomicUsize::new(0);
+
+unsafe fn in_place(domain: usize) -> Allocator {
     let mut present = core::mem::MaybeUninit::<Allocator>::uninit();
     (Api::get().mem_get_allocator)(domain as c_int, present.as_mut_ptr().cast());
-    let present = present.assume_init();
+    present.assume_init()
+}
+
+/// Notes the interpreter's own raw malloc, before anybody can have replaced it.
+pub(crate) fn remember_raw_malloc() {
+    // SAFETY: only looks.
+    RAW_MALLOC.store(unsafe { in_place(RAW) }.malloc as usize, Ordering::Relaxed);
+}
+
+/// True unless an allocator of somebody else, such as tracemalloc's, is in place for the raw domain. Up to 3.13.1 a
+/// thread that allocates while `tracemalloc.stop()` runs crashes (python/cpython#128679).
+pub(crate) fn raw_malloc_is_known() -> bool {
+    let known = [RAW_MALLOC.load(Ordering::Relaxed), malloc::<RAW> as *const () as usize];
+    // SAFETY: only looks; see `is_plain` for the debug allocator.
+    unsafe {
+        let present = in_place(RAW);
+        known.contains(&(present.malloc as usize))
+            || (!present.context.is_null()
+                && known.contains(&load(present.context as usize + 8 + core::mem::offset_of!(Allocator, malloc))))
+    }
+}
+
+/// True if the allocator in place is one of the interpreter's first ones, or its debug allocator over one of them.
+unsafe fn is_plain(domain: usize) -> bool {
+    let present = in_place(domain);
     let is_first = |malloc: usize| FIRST_MALLOCS.iter().any(|first| first.load(Ordering::Relaxed) == malloc);
     // `debug_alloc_api_t`: an identifying character, then the allocator that is wrapped.
     let wrapped = || load(present.context as usize + 8 + core::mem::offset_of!(Allocator, malloc));

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use brimline_recording::layout::Thread;
 
 use crate::api::Api;
-use crate::{recording, state, system, threads};
+use crate::{python, recording, state, system, threads};
 
 static RUNNING: AtomicBool = AtomicBool::new(false);
 const STACK_BYTES: usize = 256 << 10;
@@ -81,7 +81,7 @@ extern "C" fn run(_: *mut libc::c_void) -> *mut libc::c_void {
                 unsafe { (api.collect)() };
                 name_threads(true);
             });
-        } else if has_nameless_thread() {
+        } else if has_nameless_thread() && python::raw_malloc_is_known() {
             with_interpreter(|_| name_threads(is_due));
         }
         if asked != seen || is_due {
