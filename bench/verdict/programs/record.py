@@ -5,8 +5,8 @@
 Columns: iteration, seconds, heap_after_gc (tracemalloc's current after two collections), heap (the same before them),
 rss (VmRSS). One iteration is a batch of requests or calls of random size;
 BATCH (1) makes it so many times as large, for leaks that resident memory shows. The rows are kept in an array that has its
-full length before the first iteration, so the recorder itself does not grow. `tune.py`, `first_look.py`, `held_out.py`
-and `second_look.py` hold the programs with their truth. Programs outside `tune.py` that are level once started run 30 iterations before the first row.
+full length before the first iteration, so the recorder itself does not grow. `tune.py`, `first_look.py`, `held_out.py`,
+`second_look.py` and `third_look.py` hold the programs with their truth. Programs outside `tune.py` that are level once started run 30 iterations before the first row.
 """
 
 import gc
@@ -19,10 +19,12 @@ from array import array
 import first_look
 import held_out
 import second_look
+import third_look
 import tune
 from work import R
 
-SPLITS = {"tune": tune.PROGRAMS, "first_look": first_look.PROGRAMS, "held_out": held_out.PROGRAMS, "second_look": second_look.PROGRAMS}
+SPLITS = {"tune": tune.PROGRAMS, "first_look": first_look.PROGRAMS, "held_out": held_out.PROGRAMS, "second_look": second_look.PROGRAMS,
+          "third_look": third_look.PROGRAMS}
 STARTED = {"steady", "spikes", "fluctuating"}
 WARM_UP = 30
 

@@ -32,6 +32,7 @@ fn degenerate_series_are_answered() {
         assert_eq!(answer(heap(growing, count)), Verdict::InsufficientData, "{count} points");
     }
     assert_eq!(answer(heap(|_| f64::NAN, 40)), Verdict::InsufficientData);
+    assert_eq!(answer(heap(|at| 1e307 * (1 + at % 3) as f64, 40)), Verdict::InsufficientData);
     for count in 12..40 {
         answer(heap(noise, count));
         answer(heap(|at| if at % 2 == 0 { f64::MAX / 1e10 } else { -1e300 }, count));

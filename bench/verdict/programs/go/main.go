@@ -66,6 +66,9 @@ func main() {
 		for _, p := range secondLookPrograms {
 			fmt.Println(p.name, "second_look", p.truth)
 		}
+		for _, p := range thirdLookPrograms {
+			fmt.Println(p.name, "third_look", p.truth)
+		}
 		return
 	}
 	seed, _ := strconv.ParseInt(os.Args[2], 10, 64)
@@ -88,6 +91,11 @@ func main() {
 	for _, p := range secondLookPrograms {
 		if p.name == os.Args[1] {
 			record(p, "second_look", seed, iterations, batch)
+		}
+	}
+	for _, p := range thirdLookPrograms {
+		if p.name == os.Args[1] {
+			record(p, "third_look", seed, iterations, batch)
 		}
 	}
 }

@@ -41,6 +41,9 @@ pub(crate) struct Timeline {
     pub notes: Vec<String>,
 }
 
+/// Squares of larger values would leave the range of numbers; no memory is that large.
+const LARGEST: f64 = 1e100;
+
 /// Orders and repairs.
 ///
 /// Values or times that are no finite numbers are dropped. A clock that ran backwards once or twice is shifted, many
@@ -48,8 +51,12 @@ pub(crate) struct Timeline {
 /// series: the longest part is kept. Counters that do not increase are not used as an axis.
 pub(crate) fn timeline(series: &Series) -> Timeline {
     let mut notes = Vec::new();
-    let mut points: Vec<Point> =
-        series.points.iter().copied().filter(|point| point.seconds.is_finite() && point.value.is_finite()).collect();
+    let mut points: Vec<Point> = series
+        .points
+        .iter()
+        .copied()
+        .filter(|point| point.seconds.is_finite() && point.value.abs() < LARGEST)
+        .collect();
     if points.len() < series.points.len() {
         notes.push(format!("{} points without a number were left out", series.points.len() - points.len()));
     }

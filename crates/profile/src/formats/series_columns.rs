@@ -145,7 +145,7 @@ pub fn series_of_columns(columns: &Columns, options: &SeriesOptions) -> Result<V
     for (at, role) in roles.iter_mut().enumerate() {
         if *role == (Role::Value { scale: 1.0, unit: Unit::Bytes })
             && !says_bytes(&columns.names[at])
-            && columns.rows.iter().all(|row| row[at].is_nan() || row[at].abs() < FEWEST_BYTES)
+            && columns.rows.iter().all(|row| !row[at].is_finite() || row[at].abs() < FEWEST_BYTES)
         {
             *role = Role::Value { scale: 1.0, unit: Unit::Unknown };
         }
