@@ -18,7 +18,7 @@ say() { printf 'test.sh: %s\n' "$*" >&2; }
 install_debian_packages() {
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
     local missing=() package
-    for package in gcc g++ libc6-dev git python3.11 python3.11-venv libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4; do
+    for package in gcc g++ libc6-dev git python3.11 python3.11-venv libjemalloc2 libmimalloc2.0 libtcmalloc-minimal4 chromium; do
         dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0

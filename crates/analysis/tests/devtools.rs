@@ -56,36 +56,47 @@ fn equals_devtools() {
     for node in nodes_to_test() {
         record(&node, folder.path());
         let (base, path) = (folder.path().join("heap-1.heapsnapshot"), folder.path().join("heap-2.heapsnapshot"));
-        let listing_path = folder.path().join("nodes.tsv");
-        // To a file: Node exits before a pipe is drained.
-        let answer_path = folder.path().join("answer.json");
-        let status = Command::new(oracle.join("node_modules/.bin/node"))
-            .arg(&whole_path)
-            .args([&path, &listing_path, &base])
-            .env("DUP", "1")
-            .stdout(std::fs::File::create(&answer_path).unwrap())
-            .status()
-            .unwrap();
-        assert!(status.success(), "the oracle failed on a snapshot of {}", node.display());
-        // Problem reports come before the JSON.
-        let text = std::fs::read_to_string(&answer_path).unwrap();
-        let truth: Value = serde_json::from_str(&text[text.find("{\n").unwrap()..]).unwrap();
+        let truth = ask_devtools(&oracle, &whole_path, &path, Some(&base));
         let heap = open(&path);
         let mut lines = Vec::new();
         listing::write_nodes(&heap, &mut lines).unwrap();
         let lines = String::from_utf8(lines).unwrap();
-        let expected = std::fs::read_to_string(&listing_path).unwrap();
-        for (at, (found, expected)) in lines.lines().zip(expected.lines()).enumerate() {
+        for (at, (found, expected)) in lines.lines().zip(truth.nodes.lines()).enumerate() {
             assert_eq!(found, expected, "node {at} of {}", node.display());
         }
-        assert_eq!(lines.len(), expected.len());
-        check_tables(&heap, &open(&base), &truth);
+        assert_eq!(lines.len(), truth.nodes.len());
+        check_tables(&heap, &open(&base), &truth.tables);
         check_leaks(&heap);
         check_paths(&heap);
-        check_redaction(&heap, &path);
+        let copy = check_redaction(&heap, &path);
+        check_redaction_in_devtools(&truth, &ask_devtools(&oracle, &whole_path, &copy, None));
         check_truncation(&path);
         check_itself(&heap, &open(&base));
     }
+}
+
+/// What DevTools answers about a snapshot.
+struct Truth {
+    tables: Value,
+    /// A line for each node, as `listing::write_nodes` writes them.
+    nodes: String,
+}
+
+fn ask_devtools(oracle: &Path, script: &Path, snapshot: &Path, base: Option<&Path>) -> Truth {
+    let (nodes, answer) = (snapshot.with_extension("tsv"), snapshot.with_extension("json"));
+    let status = Command::new(oracle.join("node_modules/.bin/node"))
+        .args([script, snapshot, &nodes])
+        .args(base)
+        .env("DUP", "1")
+        // To a file: Node exits before a pipe is drained.
+        .stdout(std::fs::File::create(&answer).unwrap())
+        .status()
+        .unwrap();
+    assert!(status.success(), "the oracle failed on {}", snapshot.display());
+    // Problem reports come before the JSON.
+    let text = std::fs::read_to_string(&answer).unwrap();
+    let tables = serde_json::from_str(&text[text.find("{\n").unwrap()..]).unwrap();
+    Truth { tables, nodes: std::fs::read_to_string(&nodes).unwrap() }
 }
 
 fn check_tables(heap: &Heap, base: &Heap, truth: &Value) {
@@ -183,23 +194,33 @@ fn check_itself(heap: &Heap, base: &Heap) {
     assert_eq!((nodes.count, nodes.nodes.len()), (500, 500));
 }
 
-fn check_redaction(heap: &Heap, path: &Path) {
+/// Writes the redacted copy beside the snapshot and answers its path.
+fn check_redaction(heap: &Heap, path: &Path) -> PathBuf {
     let bytes = std::fs::read(path).unwrap();
     let mut copy = Vec::new();
     let emptied = redact::redact(heap.graph(), &mut &bytes[..], &mut copy).unwrap();
     assert!(emptied > 1000);
-    for secret in ["duplicate text number 3", "agent17", "key 17"] {
+    let secrets =
+        ["value", "text", "key", "symbol", "expression", "slice"].map(|kind| format!("planted secret {kind}"));
+    for secret in
+        secrets.iter().map(String::as_str).chain(["planted-token", "duplicate text number 3", "agent17", "key 17"])
+    {
         let is_in = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-        assert!(is_in(&bytes) && !is_in(&copy), "{secret}");
+        assert!(is_in(&bytes), "{secret} was not planted");
+        assert!(!is_in(&copy), "{secret} is in the copy");
     }
-    let redacted = Heap::new(heapsnapshot::decode(&mut &copy[..]).unwrap().graph);
-    for node in heap.graph().nodes() {
-        let numbers = |heap: &Heap| {
-            let id = heap.graph().id(node);
-            (id, heap.self_size(node), heap.retained_size(node), heap.distance(node), heap.dominator(node))
-        };
-        assert_eq!(numbers(heap), numbers(&redacted));
+    let copy_path = path.with_file_name("redacted.heapsnapshot");
+    std::fs::write(&copy_path, copy).unwrap();
+    copy_path
+}
+
+/// DevTools opens the copy and has the same numbers for every node, the same classes and statistics.
+fn check_redaction_in_devtools(whole: &Truth, copy: &Truth) {
+    for (at, (found, expected)) in copy.nodes.lines().zip(whole.nodes.lines()).enumerate() {
+        assert_eq!(found, expected, "node {at} of the copy");
     }
+    assert_eq!(copy.nodes.lines().count(), whole.nodes.lines().count());
+    assert_eq!(copy.tables["statistics"], whole.tables["statistics"]);
 }
 
 fn check_truncation(path: &Path) {

@@ -69,8 +69,8 @@ fn frames(graph: &HeapGraph, functions: &[TraceFunction]) -> Vec<Frame> {
                 function: if name.is_empty() { "(anonymous)".to_owned() } else { name.to_owned() },
                 place: Place {
                     script: graph.strings().get(function.script_name).to_owned(),
-                    line: function.line.saturating_add(1),
-                    column: function.column.saturating_add(1),
+                    line: function.line,
+                    column: function.column,
                 },
             }
         })

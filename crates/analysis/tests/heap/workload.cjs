@@ -28,6 +28,12 @@ function grow(from, to) {
     if (i % 50 === 0) { state.big.push(new Array(5000).fill(i)); state.big.push(new Float64Array(1000)); state.regexps.push(new RegExp('x' + i, 'g')); state.strings.push(JSON.parse('"' + 'long '.repeat(400) + '"')); }
   }
 }
+// Planted for the redacted copy: as a value, a part of a longer text, a key of a dictionary, a name, a symbol, an expression.
+const secret = kind => ['planted', 'secret', kind].join(' ');
+state.secrets = {
+  password: secret('value'), header: 'Bearer ' + secret('text').repeat(3), keys: { [secret('key')]: 1 }, symbol: Symbol(secret('symbol')),
+  ['sk-' + ['planted', 'token'].join('-')]: 1, expression: new RegExp(secret('expression')), sliced: ('long beginning ' + secret('slice')).slice(5),
+};
 const prefix = process.argv[2];
 grow(0, 1000 * scale);
 v8.writeHeapSnapshot(prefix + '-1.heapsnapshot');

@@ -62,6 +62,23 @@ fn check(name: &str, program: &str, plants: &[Plant]) {
             }
             assert!(top.contains(plant.claim), "{name}: no `{}` in {top}", plant.claim);
         }
+        // Three snapshots of the process; and the process without the leak, whose ids mean nothing here.
+        let stays = ["diff", &before, &after, "leaky-3.heapsnapshot", "--json"];
+        let stays = heaps::json(&heap(&session, &stays).expect_code(0));
+        let across = ["diff", "clean-2.heapsnapshot", &after, "--json"];
+        let across = heaps::json(&heap(&session, &across).expect_code(0));
+        assert_eq!(across["by"], "path");
+        for plant in plants {
+            let is_on_way = |row: &&Value| row["path"].as_str().is_some_and(|path| path.contains(plant.path));
+            let stayed = rows(&stays, "rows").iter().filter(is_on_way).any(|row| row["count"] == REQUESTS);
+            assert!(stayed, "{name}: nothing of {} stays in {stays:#}", plant.path);
+            let is_it = |holder: &Value| {
+                holder["shape"] == plant.shape && holder["path"].as_str().unwrap().contains(plant.path)
+            };
+            let more =
+                rows(&across, "holders").iter().any(|holder| is_it(holder) && holder["delta_count"] == 2 * REQUESTS);
+            assert!(more, "{name}: no {} in {:#}", plant.path, across["holders"]);
+        }
     }
 }
 
@@ -75,7 +92,7 @@ fn names_what_is_planted_in_express() {
     };
     let answers = Plant {
         shape: "object_growth",
-        claim: "Object with 600 properties, reached from `",
+        claim: "Object with 600 properties, seen by `",
         function: None,
         path: "variable answers in express.cjs",
     };
@@ -86,7 +103,7 @@ fn names_what_is_planted_in_express() {
 fn names_what_is_planted_in_fastify() {
     let map = Plant {
         shape: "map_growth",
-        claim: "Map with 600 entries, reached from `",
+        claim: "Map with 600 entries, seen by `",
         function: None,
         path: "variable recent in fastify.cjs",
     };

@@ -10,6 +10,7 @@ mod disk;
 mod faults;
 mod greenlets;
 mod heap_apps;
+mod heap_formats;
 mod heap_terminal;
 mod heaps;
 mod identity;

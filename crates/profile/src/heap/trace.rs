@@ -1,6 +1,7 @@
 //! Where objects were allocated, when the snapshot was taken with allocation tracking.
 
-/// A function seen on an allocation stack. Names are string indexes of the graph; line and column start at 0.
+/// A function seen on an allocation stack. Names are string indexes of the graph; line and column start at 1,
+/// unlike those of [`Location`](super::Location); 0 is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceFunction {
     /// Function name.

@@ -215,7 +215,7 @@ pub(super) fn claim(holder: &HolderSummary) -> String {
     let place = holder.place.as_ref().map(|place| format!(" at {place}")).unwrap_or_default();
     let function = holder.function.as_deref().unwrap_or("");
     let (number, label) = (count(holder.count as i64), &holder.label);
-    let from = if function.is_empty() { place.clone() } else { format!(", reached from `{function}`{place}") };
+    let from = if function.is_empty() { place.clone() } else { format!(", seen by `{function}`{place}") };
     match holder.shape {
         Shape::ListenerAccumulation => {
             let share = if holder.function_count == holder.count { "all" } else { "mostly" };

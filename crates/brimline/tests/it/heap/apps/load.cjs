@@ -1,5 +1,5 @@
 'use strict';
-// What the programs share: 300 requests to warm up, a snapshot, 300 more, another one.
+// What the programs share: 300 requests to warm up, a snapshot, 300 more, another one; leaky forms make a third.
 const http = require('node:http');
 const v8 = require('node:v8');
 const { setTimeout: sleep } = require('node:timers/promises');
@@ -15,11 +15,11 @@ function get(port, path) {
 
 // `request(i)` makes the i-th request and waits until it is done.
 exports.measure = async function measure(request) {
-  for (const [round, prefix] of [[0, '-1'], [1, '-2']]) {
+  for (let round = 0; round < (process.argv[3] === 'leaky' ? 3 : 2); round++) {
     for (let i = 0; i < 300; i++) await request(round * 300 + i);
     // Sockets that close do so in later turns of the loop.
     await sleep(200);
-    v8.writeHeapSnapshot(process.argv[2] + prefix + '.heapsnapshot');
+    v8.writeHeapSnapshot(process.argv[2] + '-' + (round + 1) + '.heapsnapshot');
   }
   process.exit(0);
 };
