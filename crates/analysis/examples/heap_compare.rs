@@ -1,5 +1,6 @@
 //! Times the comparison by object id alone, both snapshots being open: `cargo run --release --example heap_compare
 //! BEFORE AFTER` prints the least of five rounds, by the clock on the wall, per million nodes of both.
+#![allow(clippy::print_stdout, reason = "an example talks")]
 #![expect(clippy::disallowed_methods, reason = "an example opens the files it is given and measures time")]
 
 use anyhow::bail;
