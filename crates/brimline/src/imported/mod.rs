@@ -1,6 +1,7 @@
 //! Files from elsewhere: what they are, told by their content alone, and their numbers in the columns of a run. One
 //! file per kind.
 
+mod heapprofile;
 mod pprof;
 
 use std::path::Path;
@@ -34,7 +35,7 @@ pub(crate) struct Numbers {
 }
 
 /// All kinds. Where no content is recognised the last one names what is wrong.
-static KINDS: &[&dyn Kind] = &[&pprof::Pprof];
+static KINDS: &[&dyn Kind] = &[&heapprofile::HeapProfile, &pprof::Pprof];
 
 /// The kind of a file by its content.
 pub(crate) fn kind_of(bytes: &[u8]) -> &'static dyn Kind {
