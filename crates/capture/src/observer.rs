@@ -85,8 +85,7 @@ pub enum Problem {
     },
     /// A Go process serves no profiles.
     #[error(
-        "no profiles of Go process {pid} ({package}): {}add `import _ \"net/http/pprof\"` to a program that serves HTTP by the default mux, or `import _ \"github.com/brimline/brimline/go/brimline\"` to any program; `--pprof URL` names an endpoint that was not found",
-        if tried.is_empty() { "it listens nowhere; ".to_owned() } else { format!("{tried}; ") }
+        "no profiles of Go process {pid} ({package}): {tried}; add `import _ \"net/http/pprof\"` to a program that serves HTTP by the default mux, or `import _ \"github.com/brimline/brimline/go/brimline\"` to any program; `--pprof URL` names an endpoint that was not found"
     )]
     NoGoEndpoint {
         /// The process.

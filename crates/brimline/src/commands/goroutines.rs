@@ -23,6 +23,8 @@ use crate::terminal::{JsonGuard, plain};
 const DEFAULT_TOP: usize = 20;
 /// Calls shown below a row.
 const FRAMES: usize = 4;
+/// A group that grew by less is not shown unasked: each capture is itself served by a goroutine or two.
+const LEAST_GROWTH: i64 = 3;
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
@@ -200,7 +202,7 @@ impl Answer {
             self.leaks.as_ref().is_some_and(|leaks| leaks.groups.keys().any(same))
         };
         let all = args.all;
-        self.growth.iter().filter(move |row| all || row.delta() > 0).filter(move |row| all || !told(row))
+        self.growth.iter().filter(move |row| all || row.delta() >= LEAST_GROWTH).filter(move |row| all || !told(row))
     }
 
     fn to_json(&self, args: &Args) -> Value {

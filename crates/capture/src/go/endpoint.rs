@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::sockets::Listener;
-use crate::http::{self, FetchError, Limits, Trust, Url};
+use crate::http::{self, Address, FetchError, Limits, Trust, Url};
 
 /// Below which paths programs put `net/http/pprof`: the usual one, then what routers' own packages and people choose.
 const PREFIXES: [&str; 9] = [
@@ -24,7 +24,7 @@ const HEAP_TEXT: &[u8] = b"heap profile: ";
 /// A heap profile as text is never larger.
 const LARGEST_TEXT: usize = 256 << 20;
 /// A program in the middle of its work may need seconds for its first answer.
-pub(super) const PATIENCE: Duration = Duration::from_secs(12);
+pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 
 /// A place that serves profiles.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,15 +89,18 @@ impl Endpoint {
         let wrong =
             || EndpointError::Other { url: listener.bound.clone(), found: "a socket that cannot be reached from here" };
         let url = listener.url.as_deref().and_then(|url| Url::parse(url).ok()).ok_or_else(wrong)?;
-        let mut last = None;
-        for prefix in PREFIXES {
+        let mut first = None;
+        // The package `brimline` serves on unix sockets alone.
+        let own = matches!(url.address, Address::Unix(_)).then_some(super::PACKAGE_BASE);
+        for prefix in PREFIXES.into_iter().chain(own) {
             match Self::try_place(&url.with_base(prefix), insecure, listener.open) {
                 Ok(endpoint) => return Ok(endpoint),
                 Err(error) if is_hopeless(&error) => return Err(error),
-                Err(error) => last = Some(error),
+                // What the usual place said is what the user should hear.
+                Err(error) => first = first.or(Some(error)),
             }
         }
-        last.map_or_else(|| Err(wrong()), Err)
+        first.map_or_else(|| Err(wrong()), Err)
     }
 
     fn try_place(url: &Url, insecure: bool, open: bool) -> Result<Self, EndpointError> {

@@ -371,8 +371,12 @@ impl<'a> GoRecorder<'a> {
         let mut waiting = self.programs.iter().filter(|(_, program)| !(program.info.is_test() && self.has_toolchain));
         let Some((&pid, program)) = waiting.find(|(_, program)| program.since.elapsed() >= patience) else { return };
         let package = program.info.package.clone().unwrap_or_else(|| "the program".to_owned());
-        let answers = program.asked.values().filter_map(|asked| asked.refusal.clone());
-        let tried = answers.collect::<Vec<_>>().join("; ");
+        let answers =
+            program.asked.values().map(|asked| asked.refusal.as_deref().unwrap_or("a socket that does not answer"));
+        let mut tried = answers.collect::<Vec<_>>().join("; ");
+        if tried.is_empty() {
+            tried.push_str("it listens nowhere");
+        }
         self.tell("endpoint", Problem::NoGoEndpoint { pid, package, tried });
     }
 }

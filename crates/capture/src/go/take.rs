@@ -109,13 +109,13 @@ impl Fetching<'_> {
                 self.write_compressed(SMAPS, &smaps)?;
             }
         }
-        if own && let Some(metrics) = self.fetch("/metrics", METRICS) {
-            self.write(METRICS, &metrics)?;
-        }
         let statistics = if own { "/memstats?gc=1" } else { "/heap?gc=1&debug=1" };
         if let Some(text) = self.fetch(statistics, MEMSTATS) {
             self.capture.collected = true;
             self.write(MEMSTATS, statistics_of(&text))?;
+        }
+        if own && let Some(metrics) = self.fetch("/metrics", METRICS) {
+            self.write(METRICS, &metrics)?;
         }
         // Of the collection just made; both columns, in use and allocated, are in it.
         if let Some(profile) = self.fetch("/heap", HEAP) {
