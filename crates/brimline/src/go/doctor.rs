@@ -70,27 +70,24 @@ fn toolchain() -> Option<String> {
 /// Looks at one program. Without an endpoint the answer is incomplete.
 pub(crate) fn examine(target: &str, insecure: bool, as_json: bool) -> anyhow::Result<ExitCode> {
     let plan = GoPlan { insecure, ..GoPlan::default() };
-    let (process, endpoint, refusals) = match target.parse::<u32>() {
-        Ok(pid) => {
-            let mut process = inspect(pid, &plan).ok_or_else(|| Refusal {
-                message: format!("expected a Go program with process id {pid}, found none that is yours to look at"),
-                hint: "`brimline doctor` lists the Go programs that run".into(),
-                code: ExitCode::USAGE,
-            })?;
-            let endpoint = process.endpoint.take();
-            let refusals = std::mem::take(&mut process.refusals);
-            (Some(process), endpoint, refusals)
-        }
-        Err(_) => {
-            let url = Url::parse(target).map_err(|error| {
-                usage(error.to_string(), "brimline doctor PID, or brimline doctor http://localhost:6060")
-            })?;
-            let quiet = GoPlan { off: true, ..GoPlan::default() };
-            let process = find_process(&url).and_then(|pid| inspect(pid, &quiet));
-            match Endpoint::at(&url, insecure) {
-                Ok(endpoint) => (process, Some(endpoint), Vec::new()),
-                Err(error) => (process, None, vec![error.to_string()]),
-            }
+    let (process, endpoint, refusals) = if let Ok(pid) = target.parse::<u32>() {
+        let mut process = inspect(pid, &plan).ok_or_else(|| Refusal {
+            message: format!("expected a Go program with process id {pid}, found none that is yours to look at"),
+            hint: "`brimline doctor` lists the Go programs that run".into(),
+            code: ExitCode::USAGE,
+        })?;
+        let endpoint = process.endpoint.take();
+        let refusals = std::mem::take(&mut process.refusals);
+        (Some(process), endpoint, refusals)
+    } else {
+        let url = Url::parse(target).map_err(|error| {
+            usage(error.to_string(), "brimline doctor PID, or brimline doctor http://localhost:6060")
+        })?;
+        let quiet = GoPlan { off: true, ..GoPlan::default() };
+        let process = find_process(&url).and_then(|pid| inspect(pid, &quiet));
+        match Endpoint::at(&url, insecure) {
+            Ok(endpoint) => (process, Some(endpoint), Vec::new()),
+            Err(error) => (process, None, vec![error.to_string()]),
         }
     };
     let findings = findings(process.as_ref(), endpoint.as_ref(), &refusals);
@@ -129,17 +126,14 @@ type Finding = (Weight, &'static str, String);
 
 fn findings(process: Option<&GoProcess>, endpoint: Option<&Endpoint>, refusals: &[String]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    match endpoint {
-        Some(endpoint) => {
-            findings.push((Weight::Fine, "endpoint", endpoint.url.to_string()));
-            findings.extend(endpoint.note.iter().map(|note| (Weight::Warning, "certificate", note.clone())));
-            findings.extend(reach(process, endpoint));
-            findings.push(rate(endpoint.sample_rate));
-        }
-        None => {
-            let tried = if refusals.is_empty() { "it listens nowhere".to_owned() } else { refusals.join("; ") };
-            findings.push((Weight::Problem, "endpoint", format!("none found: {tried}; {}", how_to_add())));
-        }
+    if let Some(endpoint) = endpoint {
+        findings.push((Weight::Fine, "endpoint", endpoint.url.to_string()));
+        findings.extend(endpoint.note.iter().map(|note| (Weight::Warning, "certificate", note.clone())));
+        findings.extend(reach(process, endpoint));
+        findings.push(rate(endpoint.sample_rate));
+    } else {
+        let tried = if refusals.is_empty() { "it listens nowhere".to_owned() } else { refusals.join("; ") };
+        findings.push((Weight::Problem, "endpoint", format!("none found: {tried}; {}", how_to_add())));
     }
     if let Some(process) = process {
         findings.push(limit(process));

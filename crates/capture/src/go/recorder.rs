@@ -238,6 +238,8 @@ impl<'a> GoRecorder<'a> {
     fn answered(&mut self, pid: u32, socket: u64, answer: Result<Box<Endpoint>, String>) {
         match answer {
             Ok(endpoint) => self.use_endpoint(pid, &endpoint),
+            // Cut off by the program's end, a socket has said nothing.
+            Err(_) if pid != 0 && !proc_files::is_alive(pid) => {}
             Err(refusal) => {
                 let asked = self.programs.get_mut(&pid).and_then(|program| program.asked.get_mut(&socket));
                 if let Some(asked) = asked {
