@@ -6,6 +6,9 @@
 The server is programs/go/growing_map/bounded (gin), its load is bench/go/load, both built here. Each round runs the server
 once bare and once under `brimline run`, in turn first; a warm-up comes before each window and is not counted. The
 window of the recorded server holds the captures by time of `brimline run`'s defaults. Prints one JSON line a window and a summary.
+
+Two processors shared with others move a window by more than the captures cost; so the cost of one capture is measured by
+itself too, on the idle server: CPU seconds for many `brimline snapshot`s, which fetch all that a capture by time may fetch.
 """
 
 import argparse
@@ -63,6 +66,24 @@ def window(server, load, brimline, seconds, rate):
     }
 
 
+def one_capture(server, brimline, count):
+    """CPU seconds of the server for one capture of everything."""
+    with tempfile.TemporaryDirectory() as store:
+        process = subprocess.Popen([brimline, "run", "--quiet", "--store", store, "--", server], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            process.stdout.readline()
+            pid = int(pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
+            while not list(pathlib.Path(store).glob("runs/*/captures/*/heap.pb.gz")):
+                time.sleep(0.1)
+            before = cpu(pid)
+            for _ in range(count):
+                subprocess.run([brimline, "snapshot", "--store", store], check=True, stdout=subprocess.DEVNULL)
+            return (cpu(pid) - before) / count
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=30)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("brimline")
@@ -83,6 +104,7 @@ def main():
         shares.append(pair[True]["server_cpu"] / pair[False]["server_cpu"] - 1)
         own.append(pair[True]["brimline_cpu"] / pair[False]["server_cpu"])
     print(json.dumps({
+        "server_cpu_of_one_capture": round(one_capture(server, arguments.brimline, 200), 5),
         "server_overhead_median": round(statistics.median(shares), 4), "server_overhead": [round(one, 4) for one in shares],
         "brimline_cpu_of_server_median": round(statistics.median(own), 4),
     }))

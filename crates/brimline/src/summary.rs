@@ -77,11 +77,12 @@ impl<'a> Summary<'a> {
         }
         self.write_rows(value::LIVE_BYTES, out)?;
         writeln!(out, "brimline: run {} in {}", self.input.name, plain(folder))?;
-        writeln!(
-            out,
-            "brimline: next: brimline report {0} · brimline report {0} --by rss · brimline goroutines {0}",
-            self.input.name
-        )
+        // A profile that a test binary wrote itself has nothing beside it.
+        let more = match go.live_bytes {
+            Some(_) => format!(" · brimline report {0} --by rss · brimline goroutines {0}", self.input.name),
+            None => format!(" · brimline report {} --by package", self.input.name),
+        };
+        writeln!(out, "brimline: next: brimline report {}{more}", self.input.name)
     }
 
     fn write_rows(&self, column: usize, out: &mut dyn Write) -> std::io::Result<()> {

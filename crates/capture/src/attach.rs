@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use brimline_store::go_capture::GoTarget;
+use brimline_store::go_capture::{self, GoTarget};
 use brimline_store::{Location, ProgramExit, RunName, Store, Timestamp, Tracking};
 
 use crate::go::{Endpoint, GoEvent, GoPlan, GoProcess, GoRecorder, GoState};
@@ -44,6 +44,7 @@ impl GoAttachment {
             start_ticks: self.process.as_ref().map_or(0, |process| process.start_ticks),
             endpoint: self.endpoint.url.to_string(),
             insecure: self.endpoint.trust == Trust::Any,
+            credentials: self.endpoint.url.credentials.clone(),
             go_version: info.map(|info| info.version.clone()).filter(|version| !version.is_empty()),
             package: info.and_then(|info| info.package.clone()),
             module: info.and_then(|info| info.module.clone()),
@@ -105,7 +106,9 @@ pub fn attach(attachment: &GoAttachment, observer: &dyn Observer) -> Result<Outc
                 }
             }
             processes.mark_ended();
-            if target.pid != 0 && processes.alive().next().is_none() {
+            let is_gone =
+                if target.pid == 0 { state.is_gone.load(Ordering::SeqCst) } else { processes.alive().next().is_none() };
+            if is_gone {
                 break false;
             }
             let wait = attachment.duration.map_or(LOOK, |duration| duration.saturating_sub(elapsed).min(LOOK));
@@ -134,6 +137,7 @@ pub fn attach(attachment: &GoAttachment, observer: &dyn Observer) -> Result<Outc
         worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     problems.list.extend(found);
+    go_capture::remove_targets(&run.folder);
     let exit = ProgramExit::ExitCode(0);
     finish(&store, None, &mut run, exit, &processes, &mut problems);
     Ok(Outcome {

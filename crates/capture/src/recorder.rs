@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use brimline_store::go_capture;
 use brimline_store::private_file::{self, Durability};
 use brimline_store::{
     Database, ProcessRecord, ProgramExit, RunEnd, RunFolder, RunLock, RunName, RunRecord, Store, StoreError, Timestamp,
@@ -191,6 +192,7 @@ fn close_go(run: &Run, found: Vec<Problem>, problems: &mut Problems<'_>) {
     if let Err(error) = go::collect(&run.folder) {
         problems.tell(Problem::GoCaptureFailed { reason: chain(&error) });
     }
+    go_capture::remove_targets(&run.folder);
     // Empty unless a program was killed: then its socket is of no use to anyone.
     let _ = fs::remove_dir_all(go::sockets_path(&run.folder));
 }

@@ -209,6 +209,9 @@ pub struct GoTarget {
     pub endpoint: String,
     /// Accept whatever certificate the endpoint shows.
     pub insecure: bool,
+    /// `user:password` for the endpoint. Kept while the run goes on, in a file that only its owner can read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<String>,
     /// For example `go1.26.8`.
     pub go_version: Option<String>,
     /// Path of the main package.
@@ -228,6 +231,12 @@ pub fn save_targets(folder: &RunFolder, targets: &[GoTarget]) -> Result<(), Stor
         found: error.to_string(),
     })?;
     private_file::replace(&path, &bytes, private_file::Durability::Cached)
+}
+
+/// Forgets them: the run is over.
+pub fn remove_targets(folder: &RunFolder) {
+    // One that stays names processes that are gone.
+    let _ = fs::remove_file(folder.path().join(TARGETS));
 }
 
 /// The Go processes that can be captured; none when nobody wrote them down.

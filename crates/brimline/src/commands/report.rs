@@ -137,6 +137,12 @@ fn answer<'a>(
             let table = aggregate(&input.recorded.profile, query);
             (Rows::Places(table.rows), table.totals)
         }
+        None if input.go.is_some() => {
+            return Err(usage(
+                format!("expected rows of a heap profile, found --by {}", args.by.name()),
+                "--process PID shows one process; --by label tells the sizes of blocks",
+            ));
+        }
         None if input.recorded.sizes.is_empty() => {
             return Err(usage(
                 format!("expected block sizes in `{}`, found stacks alone", input.name),

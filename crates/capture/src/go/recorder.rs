@@ -12,7 +12,7 @@ use brimline_store::{RunFolder, StoreError, Timestamp, private_file};
 
 use super::build_info::BuildInfo;
 use super::endpoint::Endpoint;
-use super::sockets::{Listener, listeners};
+use super::sockets::{Listener, listeners, owners};
 use super::take::{Depth, Occasion, take};
 use super::{GoPlan, PACKAGE_BASE, inspect, sockets_path, thinning};
 use crate::http::{Address, Trust, Url};
@@ -29,7 +29,7 @@ const WHOLE_INTERVAL: Duration = Duration::from_secs(30);
 const SHARE: u32 = 100;
 /// Time between two looks for endpoints while none is known, and once one is.
 const SEARCH_INTERVAL: Duration = Duration::from_millis(100);
-const IDLE_INTERVAL: Duration = Duration::from_millis(500);
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 /// After this time without an endpoint the user hears what to add.
 const SILENCE: Duration = Duration::from_secs(10);
 /// A socket that was no endpoint is asked again after this time, then after twice that, and so on.
@@ -56,6 +56,8 @@ pub(crate) struct GoState {
     pub(crate) has_target: AtomicBool,
     /// The capture before a signal is done.
     pub(crate) is_ready: AtomicBool,
+    /// An endpoint without a process of this machine no longer answers.
+    pub(crate) is_gone: AtomicBool,
     /// The program that `go run` has started; 0 otherwise.
     pub(crate) program: AtomicU32,
 }
@@ -65,9 +67,22 @@ struct Program {
     start_ticks: u64,
     info: BuildInfo,
     since: Instant,
+    has_ended: bool,
     target: Option<Captured>,
     /// Sockets asked: what they said, and when to ask again.
     asked: BTreeMap<u64, Asked>,
+}
+
+impl Program {
+    fn new(start_ticks: u64, info: BuildInfo) -> Self {
+        let asked = BTreeMap::new();
+        Self { start_ticks, info, since: Instant::now(), has_ended: false, target: None, asked }
+    }
+
+    /// Whether its endpoint is still looked for.
+    fn is_searched(&self) -> bool {
+        self.target.is_none() && !self.has_ended
+    }
 }
 
 struct Asked {
@@ -116,7 +131,7 @@ impl<'a> GoRecorder<'a> {
     pub(crate) fn add_target(&mut self, target: GoTarget, info: BuildInfo) {
         let start_ticks = target.start_ticks;
         let pid = target.pid;
-        let program = Program { start_ticks, info, since: Instant::now(), target: None, asked: BTreeMap::new() };
+        let program = Program::new(start_ticks, info);
         self.programs.insert(pid, program);
         self.found(pid, target);
     }
@@ -142,8 +157,9 @@ impl<'a> GoRecorder<'a> {
     }
 
     fn pause(&self) -> Duration {
-        let searching = self.programs.values().any(|program| program.target.is_none());
-        let idle = if searching { SEARCH_INTERVAL } else { IDLE_INTERVAL };
+        // Servers listen within seconds, or late; looking costs a read of the machine's table of sockets.
+        let is_new = |program: &Program| program.is_searched() && program.since.elapsed() < SILENCE;
+        let idle = if self.programs.values().any(is_new) { SEARCH_INTERVAL } else { IDLE_INTERVAL };
         let due = self.programs.values().filter_map(|program| program.target.as_ref());
         let next = due.map(|captured| captured.next_heap.min(captured.next_whole)).min();
         next.map_or(idle, |next| next.saturating_duration_since(Instant::now()).min(idle))
@@ -173,10 +189,11 @@ impl<'a> GoRecorder<'a> {
     fn meet(&mut self, alive: &[u32]) {
         let gone: Vec<u32> = self.programs.keys().copied().filter(|pid| *pid != 0 && !alive.contains(pid)).collect();
         for pid in gone {
-            if let Some(program) = self.programs.get_mut(&pid)
-                && program.target.take().is_some()
-            {
-                self.save_targets();
+            if let Some(program) = self.programs.get_mut(&pid) {
+                program.has_ended = true;
+                if program.target.take().is_some() {
+                    self.save_targets();
+                }
             }
         }
         for &pid in alive {
@@ -192,7 +209,7 @@ impl<'a> GoRecorder<'a> {
                 continue;
             }
             let start_ticks = proc_files::stat(pid).map_or(0, |stat| stat.start_ticks);
-            let program = Program { start_ticks, info, since: Instant::now(), target: None, asked: BTreeMap::new() };
+            let program = Program::new(start_ticks, info);
             if self.has_toolchain && !program.info.is_test() {
                 self.state.program.store(pid, Ordering::SeqCst);
             }
@@ -204,7 +221,7 @@ impl<'a> GoRecorder<'a> {
     fn search(&mut self) {
         let now = Instant::now();
         let mut found = Vec::new();
-        for (&pid, program) in self.programs.iter_mut().filter(|(_, program)| program.target.is_none()) {
+        for (&pid, program) in self.programs.iter_mut().filter(|(_, program)| program.is_searched()) {
             if let Some(url) = package_socket(&self.folder, pid) {
                 found.push((pid, Endpoint { url, trust: Trust::Roots, sample_rate: None, open: false, note: None }));
                 continue;
@@ -254,17 +271,21 @@ impl<'a> GoRecorder<'a> {
 
     fn use_endpoint(&mut self, pid: u32, endpoint: &Endpoint) {
         let Some(program) = self.programs.get(&pid).filter(|program| program.target.is_none()) else { return };
-        let given = self.plan.endpoint.is_some();
-        let elsewhere = |(other, program): (&u32, &Program)| *other != pid && program.target.is_some();
-        if given && self.programs.iter().any(elsewhere) {
-            // One endpoint is one process.
-            return;
+        if self.plan.endpoint.is_some() {
+            // One endpoint is one process: the one that listens there, where that can be seen.
+            let pids: Vec<u32> = self.programs.keys().copied().collect();
+            let owners = owners(&endpoint.url, &pids);
+            let elsewhere = |(other, program): (&u32, &Program)| *other != pid && program.target.is_some();
+            if !owners.is_empty() && !owners.contains(&pid) || self.programs.iter().any(elsewhere) {
+                return;
+            }
         }
         let target = GoTarget {
             pid,
             start_ticks: program.start_ticks,
             endpoint: endpoint.url.to_string(),
             insecure: endpoint.trust == Trust::Any,
+            credentials: endpoint.url.credentials.clone(),
             go_version: Some(program.info.version.clone()).filter(|version| !version.is_empty()),
             package: program.info.package.clone(),
             module: program.info.module.clone(),
@@ -353,6 +374,9 @@ impl<'a> GoRecorder<'a> {
                 if capture.seconds.len() <= 1 {
                     let _ = std::fs::remove_dir_all(&path);
                 }
+                if target.pid == 0 {
+                    self.state.is_gone.store(true, Ordering::SeqCst);
+                }
                 let alive = target.pid == 0 || super::is_same(target);
                 if alive && let Some(reason) = capture.problems.first() {
                     self.tell("capture", Problem::GoCaptureFailed { reason: reason.clone() });
@@ -369,6 +393,13 @@ impl<'a> GoRecorder<'a> {
         {
             return;
         }
+        if self.told.contains("endpoint") {
+            return;
+        }
+        if self.is_helper() {
+            self.told.insert("endpoint");
+            return;
+        }
         // What `go test` starts writes its profile itself.
         let mut waiting = self.programs.iter().filter(|(_, program)| !(program.info.is_test() && self.has_toolchain));
         let Some((&pid, program)) = waiting.find(|(_, program)| program.since.elapsed() >= patience) else { return };
@@ -380,6 +411,17 @@ impl<'a> GoRecorder<'a> {
             tried.push_str("it listens nowhere");
         }
         self.tell("endpoint", Problem::NoGoEndpoint { pid, package, tried });
+    }
+}
+
+impl GoRecorder<'_> {
+    /// Whether the run is about a program of another language, which may start Go programs without anyone minding.
+    fn is_helper(&self) -> bool {
+        let root = self.folder.load().ok().and_then(|record| record.command.first().cloned()).unwrap_or_default();
+        let name = root.rsplit('/').next().unwrap_or_default();
+        let others = ["python", "pytest", "gunicorn", "uvicorn", "node", "npm", "npx", "yarn", "pnpm"];
+        others.iter().any(|other| name.starts_with(other))
+            || brimline_store::artifacts::processes(&self.folder).is_ok_and(|files| !files.is_empty())
     }
 }
 

@@ -64,7 +64,7 @@ pub(crate) fn take(target: &GoTarget, folder: &Path, occasion: &Occasion<'_>) ->
     // Killed from here on, this process leaves what had arrived and a record that says it is not all.
     capture.save(folder)?;
     let base = match Url::parse(&target.endpoint) {
-        Ok(url) => url,
+        Ok(url) => Url { credentials: target.credentials.clone(), ..url },
         Err(error) => {
             capture.problems.push(error.to_string());
             capture.save(folder)?;
@@ -73,7 +73,10 @@ pub(crate) fn take(target: &GoTarget, folder: &Path, occasion: &Occasion<'_>) ->
     };
     let trust = if target.insecure { Trust::Any } else { Trust::Roots };
     let mut fetching = Fetching { folder, base, trust, gone: false, capture };
-    fetching.heap(target.pid)?;
+    if occasion.depth != Depth::Heap {
+        fetching.before(target.pid)?;
+    }
+    fetching.heap()?;
     if occasion.depth != Depth::Heap {
         fetching.goroutines(occasion.depth)?;
     }
@@ -93,28 +96,38 @@ struct Fetching<'a> {
 }
 
 impl Fetching<'_> {
-    fn heap(&mut self, pid: u32) -> Result<(), StoreError> {
-        // The package `brimline` answers without writing the whole profile as text.
-        let own = self.base.base == super::PACKAGE_BASE;
-        let statistics = if own { "/memstats" } else { "/heap?debug=1" };
-        if let Some(text) = self.fetch(statistics, MEMSTATS_BEFORE) {
-            // The processes' own figures at the same instant, before anything else is asked for.
-            let status = fs::read(format!("/proc/{pid}/status"));
-            let smaps = fs::read(format!("/proc/{pid}/smaps"));
-            self.write(MEMSTATS_BEFORE, statistics_of(&text))?;
-            if let Ok(status) = status {
-                self.write(STATUS, &status)?;
-            }
-            if let Ok(smaps) = smaps {
-                self.write_compressed(SMAPS, &smaps)?;
-            }
+    /// Whether the package `brimline` answers, which need not write the whole profile as text for the statistics.
+    fn is_package(&self) -> bool {
+        self.base.base == super::PACKAGE_BASE
+    }
+
+    /// The statistics and the kernel's figures as they are, garbage included.
+    fn before(&mut self, pid: u32) -> Result<(), StoreError> {
+        let statistics = if self.is_package() { "/memstats" } else { "/heap?debug=1" };
+        let Some(text) = self.fetch(statistics, MEMSTATS_BEFORE) else { return Ok(()) };
+        // At the same instant, before anything else is asked for.
+        let status = fs::read(format!("/proc/{pid}/status"));
+        let smaps = fs::read(format!("/proc/{pid}/smaps"));
+        self.write(MEMSTATS_BEFORE, statistics_of(&text))?;
+        if let Ok(status) = status {
+            self.write(STATUS, &status)?;
         }
-        let statistics = if own { "/memstats?gc=1" } else { "/heap?gc=1&debug=1" };
+        if let Ok(smaps) = smaps {
+            self.write_compressed(SMAPS, &smaps)?;
+        }
+        Ok(())
+    }
+
+    /// A collection, the statistics after it, and its profile.
+    fn heap(&mut self) -> Result<(), StoreError> {
+        let statistics = if self.is_package() { "/memstats?gc=1" } else { "/heap?gc=1&debug=1" };
         if let Some(text) = self.fetch(statistics, MEMSTATS) {
             self.capture.collected = true;
             self.write(MEMSTATS, statistics_of(&text))?;
         }
-        if own && let Some(metrics) = self.fetch("/metrics", METRICS) {
+        if self.is_package()
+            && let Some(metrics) = self.fetch("/metrics", METRICS)
+        {
             self.write(METRICS, &metrics)?;
         }
         // Of the collection just made; both columns, in use and allocated, are in it.
@@ -155,7 +168,8 @@ impl Fetching<'_> {
             Ok(bytes) => Some(bytes),
             Err(error) if error.is_not_found() && file == GOROUTINELEAK => None,
             Err(error) => {
-                self.gone = matches!(error, FetchError::Connect { .. });
+                // Whoever does not answer once will not answer six times more.
+                self.gone = matches!(error, FetchError::Connect { .. } | FetchError::TimedOut { .. });
                 self.capture.problems.push(error.to_string());
                 None
             }
