@@ -21,6 +21,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TICK = os.sysconf("SC_CLK_TCK")
@@ -67,18 +68,26 @@ def window(server, load, brimline, seconds, rate):
 
 
 def one_capture(server, brimline, count):
-    """CPU seconds of the server for one capture of everything."""
+    """CPU seconds of the server for one capture of everything, and for one of the heap alone."""
     with tempfile.TemporaryDirectory() as store:
         process = subprocess.Popen([brimline, "run", "--quiet", "--store", store, "--", server], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
-            process.stdout.readline()
+            address = re.search(r"listening on (\S+)", process.stdout.readline()).group(1)
+            for number in range(100):
+                urllib.request.urlopen(f"http://{address}/session/{number}").read()
             pid = int(pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
             while not list(pathlib.Path(store).glob("runs/*/captures/*/heap.pb.gz")):
                 time.sleep(0.1)
             before = cpu(pid)
             for _ in range(count):
                 subprocess.run([brimline, "snapshot", "--store", store], check=True, stdout=subprocess.DEVNULL)
-            return (cpu(pid) - before) / count
+            whole = (cpu(pid) - before) / count
+            before = cpu(pid)
+            for _ in range(count):
+                # As crates/capture/src/go/take.rs asks.
+                for query in ["heap?gc=1&debug=1", "heap"]:
+                    urllib.request.urlopen(f"http://{address}/debug/pprof/{query}").read()
+            return whole, (cpu(pid) - before) / count
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=30)
@@ -93,7 +102,7 @@ def main():
     arguments = parser.parse_args()
     server = build(ROOT / "programs/go", "./growing_map/bounded", "brimline-bench-server")
     load = build(ROOT / "bench/go", "./load", "brimline-bench-load")
-    shares, own = [], []
+    shares, own, bare = [], [], []
     for number in range(arguments.rounds):
         pair = {}
         for recorded in [bool(number % 2), not number % 2]:
@@ -102,9 +111,13 @@ def main():
             print(json.dumps({"round": number, **row}), flush=True)
             pair[recorded] = row
         shares.append(pair[True]["server_cpu"] / pair[False]["server_cpu"] - 1)
+        bare.append(pair[False]["server_cpu"] / arguments.seconds * 60)
         own.append(pair[True]["brimline_cpu"] / pair[False]["server_cpu"])
+    whole, heap = one_capture(server, arguments.brimline, 200)
     print(json.dumps({
-        "server_cpu_of_one_capture": round(one_capture(server, arguments.brimline, 200), 5),
+        "server_cpu_of_one_capture": round(whole, 5), "of_the_heap_alone": round(heap, 5),
+        # Two captures of everything and four of the heap in a minute.
+        "captures_of_server": round((2 * whole + 4 * heap) / statistics.median(bare), 4),
         "server_overhead_median": round(statistics.median(shares), 4), "server_overhead": [round(one, 4) for one in shares],
         "brimline_cpu_of_server_median": round(statistics.median(own), 4),
     }))
