@@ -51,6 +51,8 @@ pub(crate) fn attach_url(args: &Args) -> anyhow::Result<ExitCode> {
         let text = error.to_string();
         let hint = if text.contains("TLS") {
             "--insecure accepts a certificate that nobody has signed"
+        } else if text.contains("found 401") || text.contains("found 403") {
+            "http://user:password@host:port names who asks"
         } else {
             "give the whole URL of the profiles, as in http://localhost:6060/debug/pprof/"
         };

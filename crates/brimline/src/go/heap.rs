@@ -47,7 +47,7 @@ pub(crate) fn input(run: &ResolvedRun, moments: Vec<Moment>, name: String) -> an
     }
     for record in kept.iter().map(|moment| &moment.capture.record).filter(|record| !record.complete) {
         let why = record.problems.first().map_or("it was cut short", String::as_str);
-        warnings.push(format!("the capture of process {} is not complete: {why}", record.pid));
+        warnings.push(format!("the capture of {} is not complete: {why}", process_name(record.pid)));
     }
     let exit_code = if warnings.is_empty() { ExitCode::FINE } else { ExitCode::INCOMPLETE };
     if read.is_empty() {
@@ -149,11 +149,16 @@ impl GoHeap {
     }
 }
 
+/// The process with its id, which those of other machines lack.
+fn process_name(pid: u32) -> String {
+    if pid == 0 { "a process not of this machine".to_owned() } else { format!("process {pid}") }
+}
+
 fn described(moment: &Moment) -> String {
     let record = &moment.capture.record;
     let version = record.go_version.as_deref().map_or("Go".to_owned(), |version| version.replacen("go", "Go ", 1));
     let package = record.package.as_deref().unwrap_or(&record.endpoint);
-    let process = if record.pid == 0 { "not of this machine".to_owned() } else { format!("process {}", record.pid) };
+    let process = process_name(record.pid);
     let collected = if record.collected { "after a collection" } else { "without a collection" };
     let when = match (&record.name, moment.age) {
         (Some(name), _) => format!("at {name}, {:.1} s after the start", moment.seconds),

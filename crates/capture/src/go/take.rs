@@ -166,7 +166,7 @@ impl Fetching<'_> {
         self.capture.seconds.push((file.to_owned(), begun.elapsed().as_secs_f64()));
         match answer {
             Ok(bytes) => Some(bytes),
-            Err(error) if error.is_not_found() && file == GOROUTINELEAK => None,
+            Err(FetchError::Status { .. }) if file == GOROUTINELEAK => None,
             Err(error) => {
                 // Whoever does not answer once will not answer six times more.
                 self.gone = matches!(error, FetchError::Connect { .. } | FetchError::TimedOut { .. });

@@ -84,13 +84,6 @@ pub enum FetchError {
     },
 }
 
-impl FetchError {
-    /// Whether the endpoint said that it has no such thing.
-    pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Status { status: 404 | 405 | 501, .. })
-    }
-}
-
 /// The body at `base` + `path` (which starts with a slash and may have a query).
 pub fn get(base: &Url, path: &str, trust: Trust, limits: Limits) -> Result<Vec<u8>, FetchError> {
     let deadline = Instant::now() + limits.time;
