@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod exit_code;
 mod flame;
+mod go;
 mod imported;
 mod input;
 mod metric;
