@@ -3,12 +3,14 @@
 mod allocators;
 mod cli;
 mod commands;
+mod decorated;
 mod exit_code;
 mod flame;
 mod imported;
 mod input;
 mod metric;
 mod page_server;
+mod python_package;
 mod quantity;
 mod refusal;
 mod report;

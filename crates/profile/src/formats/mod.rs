@@ -8,7 +8,9 @@ pub mod csv;
 mod example;
 pub mod json;
 pub mod linetable;
+pub mod memray;
 pub mod native;
+pub mod pickle;
 mod recorded_process;
 pub mod recording;
 pub mod series_columns;
@@ -18,6 +20,7 @@ pub mod series_json;
 mod series_mprof;
 pub mod series_prometheus;
 pub mod speedscope;
+pub mod tracemalloc;
 
 use std::io::{self, Write};
 
