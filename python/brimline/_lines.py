@@ -159,11 +159,12 @@ def _resumed(iterator: Any, done: Callable[[], None]) -> Any:
 def wrap(function: Callable[..., Any], done: Callable[[], None], begin: Callable[[], None]) -> Callable[..., Any]:
     """`function` with its lines counted; `begin` comes before each outermost call, `done` behind it."""
     if inspect.iscoroutinefunction(function):
+        driver: Any = types.coroutine(_resumed)
 
         @functools.wraps(function)
         async def of_coroutine(*args: Any, **kwargs: Any) -> Any:
             begin()
-            return await types.coroutine(_resumed)(function(*args, **kwargs), done)
+            return await driver(function(*args, **kwargs), done)
 
         return of_coroutine
     if inspect.isgeneratorfunction(function):
@@ -213,8 +214,9 @@ def profile(
             Callable[[_Function], _Function], functools.partial(profile, stream=stream, precision=precision, rss=rss)
         )
     if isinstance(function, (classmethod, staticmethod)):
-        wrapped = profile(function.__func__, stream=stream, precision=precision, rss=rss)
-        return cast(_Function, type(function)(wrapped))
+        wrapped: Any = profile(function.__func__, stream=stream, precision=precision, rss=rss)
+        again: Any = type(function)(wrapped)
+        return cast(_Function, again)
     code = code_of(function)
     state = threading.local()
     table: List[Table] = []

@@ -24,10 +24,12 @@ def _options(line: str, name: str) -> argparse.Namespace:
 def register(shell: Any) -> None:
     """Adds the magics to a shell."""
     from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
-    from IPython.display import SVG, display
+    from IPython import display as shown
+
+    display: Any = shown
 
     @magics_class
-    class BrimlineMagics(Magics):  # type: ignore[misc]
+    class BrimlineMagics(Magics):
         """Where a cell's memory goes."""
 
         @cell_magic
@@ -42,7 +44,7 @@ def register(shell: Any) -> None:
                 _session.start(options.mode)
             try:
                 with measure(sites=not is_own) as measured:
-                    self.shell.run_cell(cell)
+                    shell.run_cell(cell)
                 kept = snapshot(collect=False)
             finally:
                 if is_own:
@@ -63,7 +65,7 @@ def register(shell: Any) -> None:
                     place = "%s:%s" % (change.file, change.line) if change.line else change.file or change.module
                     print("%+12d B %+8d  %s" % (change.delta_bytes, change.delta_count, place))
             if not options.no_picture:
-                display(SVG(kept.flame(options.metric)))
+                display.display(display.SVG(kept.flame(options.metric)))
 
         @line_magic
         def brimline_lines(self, line: str) -> None:
@@ -79,13 +81,13 @@ def register(shell: Any) -> None:
                     rest = rest[len("--rss") :].lstrip()
                     continue
                 name, _, rest = rest[len("-f ") :].lstrip().partition(" ")
-                functions.append(self.shell.ev(name))
+                functions.append(shell.ev(name))
                 rest = rest.lstrip()
             if not functions or not rest:
                 raise ValueError("expected %brimline_lines -f FUNCTION STATEMENT")
             tables = [_lines.Table(_lines.code_of(function)) for function in functions]
             with _lines.following():
-                exec(rest, self.shell.user_ns)
+                exec(rest, shell.user_ns)
             for table in tables:
                 table.write()
 

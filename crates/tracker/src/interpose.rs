@@ -10,7 +10,7 @@ use crate::python::own_thread_state;
 use crate::shard::Kind;
 use crate::stack::current_node;
 use crate::system::KeepErrno;
-use crate::{bring_up, lines, sampling, shadow, state, threads};
+use crate::{bring_up, lines, patch, sampling, shadow, state, threads};
 
 /// The next definition of a function.
 pub(crate) struct Next(AtomicPtr<c_void>, &'static CStr);
@@ -32,7 +32,11 @@ impl Next {
         // the program's calls were bound to.
         let scope = if IS_LATE.load(Ordering::Relaxed) { libc::RTLD_DEFAULT } else { libc::RTLD_NEXT };
         // SAFETY: looks up a name in the libraries loaded.
-        let address = unsafe { libc::dlsym(scope, self.1.as_ptr()) };
+        let mut address = unsafe { libc::dlsym(scope, self.1.as_ptr()) };
+        if scope == libc::RTLD_DEFAULT && patch::is_stub(self.1, address) {
+            // SAFETY: as above.
+            address = unsafe { libc::dlsym(libc::RTLD_NEXT, self.1.as_ptr()) };
+        }
         self.0.store(address, Ordering::Relaxed);
         address
     }

@@ -17,6 +17,7 @@ const DT_SYMTAB: i64 = 6;
 const DT_RELA: i64 = 7;
 const DT_RELASZ: i64 = 8;
 const DT_JMPREL: i64 = 23;
+const DT_GNU_HASH: i64 = 0x6fff_fef5;
 /// `R_X86_64_64`, `R_X86_64_GLOB_DAT`, `R_X86_64_JUMP_SLOT`.
 const KINDS: [u64; 3] = [1, 6, 7];
 
@@ -32,6 +33,8 @@ struct Object {
     base: usize,
     symbols: *const libc::Elf64_Sym,
     strings: *const c_char,
+    /// The table that names are looked up by; the only one that says how many symbols there are.
+    hash: *const u32,
     /// Start and number of `Elf64_Rela` rows.
     relocations: [(*const libc::Elf64_Rela, usize); 2],
 }
@@ -100,6 +103,7 @@ unsafe fn object(info: &libc::dl_phdr_info) -> Option<Object> {
         base,
         symbols: core::ptr::null(),
         strings: core::ptr::null(),
+        hash: core::ptr::null(),
         relocations: [(core::ptr::null(), 0); 2],
     };
     // The C library's loader has made these addresses absolute, but in objects it did not relocate (the vDSO).
@@ -110,6 +114,7 @@ unsafe fn object(info: &libc::dl_phdr_info) -> Option<Object> {
         match (*entry).tag {
             DT_SYMTAB => object.symbols = absolute(value) as *const _,
             DT_STRTAB => object.strings = absolute(value) as *const _,
+            DT_GNU_HASH => object.hash = absolute(value) as *const _,
             DT_RELA => object.relocations[0].0 = absolute(value) as *const _,
             DT_RELASZ => object.relocations[0].1 = value as usize / row,
             DT_JMPREL => object.relocations[1].0 = absolute(value) as *const _,
@@ -121,6 +126,58 @@ unsafe fn object(info: &libc::dl_phdr_info) -> Option<Object> {
     (!object.symbols.is_null() && !object.strings.is_null()).then_some(object)
 }
 
+impl Object {
+    /// Number of symbols, from the GNU hash table: the last one of the last chain.
+    unsafe fn symbol_count(&self) -> usize {
+        if self.hash.is_null() {
+            return 0;
+        }
+        let [buckets, first, bloom] = [0, 1, 2].map(|word| unsafe { *self.hash.add(word) as usize });
+        let bucket = self.hash.add(4 + bloom * 2);
+        let chain = bucket.add(buckets);
+        let last = (0..buckets).map(|index| unsafe { *bucket.add(index) as usize }).max().unwrap_or(0);
+        if last < first {
+            return first;
+        }
+        let mut at = last;
+        while *chain.add(at - first) & 1 == 0 {
+            at += 1;
+        }
+        at + 1
+    }
+}
+
+/// Whether `address`, found as that of `name`, is only a stub in the executable: a program that is not
+/// position-independent has addresses of its own for functions of its libraries, and they lead through the words that are
+/// patched here.
+pub(crate) fn is_stub(name: &CStr, address: *mut c_void) -> bool {
+    let mut question = Question { name, address: address as usize, is_stub: false };
+    // SAFETY: the callback follows the loader's own tables; the executable comes first.
+    unsafe { libc::dl_iterate_phdr(Some(ask_executable), (&raw mut question).cast()) };
+    question.is_stub
+}
+
+struct Question<'a> {
+    name: &'a CStr,
+    address: usize,
+    is_stub: bool,
+}
+
+unsafe extern "C" fn ask_executable(info: *mut libc::dl_phdr_info, _: usize, question: *mut c_void) -> c_int {
+    let (info, question) = (&*info, &mut *question.cast::<Question<'_>>());
+    if contains(info, question.address)
+        && let Some(object) = object(info)
+    {
+        // The hash table lists what an object defines, behind what it only uses.
+        let first = if object.hash.is_null() { 0 } else { *object.hash.add(1) as usize };
+        question.is_stub = !(first..object.symbol_count()).any(|index| {
+            let symbol = &*object.symbols.add(index);
+            symbol.st_shndx != 0 && CStr::from_ptr(object.strings.add(symbol.st_name as usize)) == question.name
+        });
+    }
+    1
+}
+
 /// Lists what this library interposes: its own exported functions that another library has as well.
 unsafe extern "C" fn find_own(info: *mut libc::dl_phdr_info, _: usize, functions: *mut c_void) -> c_int {
     let (info, functions) = (&*info, &mut *functions.cast::<Functions>());
@@ -128,9 +185,7 @@ unsafe extern "C" fn find_own(info: *mut libc::dl_phdr_info, _: usize, functions
         return 0;
     }
     let Some(object) = object(info) else { return 1 };
-    // The string table follows the symbol table in everything that linkers write.
-    let symbols = (object.strings as usize).saturating_sub(object.symbols as usize) / size_of::<libc::Elf64_Sym>();
-    for index in 1..symbols {
+    for index in 1..object.symbol_count() {
         let symbol = &*object.symbols.add(index);
         let is_function = symbol.st_info & 0xf == 2 && symbol.st_shndx != 0;
         if !is_function || functions.count >= MOST_FUNCTIONS {

@@ -9,6 +9,8 @@ mod example;
 pub mod json;
 pub mod linetable;
 pub mod memray;
+#[cfg(test)]
+mod mutants;
 pub mod native;
 pub mod pickle;
 mod recorded_process;

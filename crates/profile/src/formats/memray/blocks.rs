@@ -1,84 +1,114 @@
 //! Which block lies at an address: open addressing with linear probing, and deletion by shifting back.
+//!
+//! Programs allocate and free neighbours together, so blocks of one kibibyte of addresses are neighbours here as well.
+//! Where a kibibyte goes is drawn anew for each file: no file can be made whose blocks all meet.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
 use super::MemrayError;
 
 /// A live block.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Block {
-    address: u64,
     pub(super) size: u64,
     pub(super) row: u32,
 }
 
+#[derive(Clone, Copy)]
+struct Slot {
+    address: u64,
+    row: u32,
+    /// [`LARGE`]: the size is in another table.
+    size: u32,
+}
+
 /// No process has an address with all bits set.
-const EMPTY: u64 = u64::MAX;
+const EMPTY: Slot = Slot { address: u64::MAX, row: 0, size: 0 };
+const LARGE: u32 = u32::MAX;
 const FIRST_CAPACITY: usize = 1 << 12;
-/// 24 bytes each.
-const MOST: usize = 1 << 28;
+/// 16 bytes each.
+const MOST: usize = 1 << 27;
 
 pub(super) struct Blocks {
-    slots: Vec<Block>,
+    slots: Vec<Slot>,
     used: usize,
     shift: u32,
+    multiplier: u64,
+    large: HashMap<u64, u64>,
 }
 
 impl Blocks {
     pub(super) fn new() -> Self {
-        Self::with_capacity(FIRST_CAPACITY)
-    }
-
-    fn with_capacity(capacity: usize) -> Self {
-        let empty = Block { address: EMPTY, ..Block::default() };
-        Self { slots: vec![empty; capacity], used: 0, shift: 64 - capacity.trailing_zeros() }
+        let multiplier = RandomState::new().hash_one(0_u64) | 1;
+        Self {
+            slots: vec![EMPTY; FIRST_CAPACITY],
+            used: 0,
+            shift: shift(FIRST_CAPACITY),
+            multiplier,
+            large: HashMap::new(),
+        }
     }
 
     #[inline]
     fn home(&self, address: u64) -> usize {
-        ((address >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
+        let group = (address >> 10).wrapping_mul(self.multiplier) >> self.shift;
+        (group << 6 | (address >> 4 & 63)) as usize
     }
 
     /// Notes a block; the one that was there before, if its free is missing.
     #[inline]
-    pub(super) fn insert(&mut self, address: u64, size: u64, row: u32) -> Result<Option<Block>, MemrayError> {
+    pub(super) fn insert(&mut self, address: u64, block: Block) -> Result<Option<Block>, MemrayError> {
         if self.used * 2 >= self.slots.len() {
             self.grow()?;
         }
-        let address = if address == EMPTY { EMPTY - 1 } else { address };
+        let address = address.min(EMPTY.address - 1);
+        let size = u32::try_from(block.size).unwrap_or(LARGE);
         let mask = self.slots.len() - 1;
         let mut at = self.home(address);
-        loop {
-            let slot = &mut self.slots[at];
-            if slot.address == EMPTY {
-                *slot = Block { address, size, row };
+        let before = loop {
+            let slot = self.slots[at];
+            if slot.address == EMPTY.address {
                 self.used += 1;
-                return Ok(None);
+                break None;
             }
             if slot.address == address {
-                return Ok(Some(std::mem::replace(slot, Block { address, size, row })));
+                break Some(self.block(slot));
             }
             at = (at + 1) & mask;
+        };
+        self.slots[at] = Slot { address, row: block.row, size };
+        if size == LARGE {
+            self.large.insert(address, block.size);
         }
+        Ok(before)
+    }
+
+    #[inline]
+    fn block(&mut self, slot: Slot) -> Block {
+        let size = if slot.size == LARGE { self.large.remove(&slot.address).unwrap_or(0) } else { slot.size.into() };
+        Block { size, row: slot.row }
     }
 
     /// Forgets the block at an address.
     #[inline]
     pub(super) fn remove(&mut self, address: u64) -> Option<Block> {
-        let address = if address == EMPTY { EMPTY - 1 } else { address };
+        let address = address.min(EMPTY.address - 1);
         let mask = self.slots.len() - 1;
         let mut at = self.home(address);
-        loop {
-            if self.slots[at].address == address {
-                break;
+        let found = loop {
+            let slot = self.slots[at];
+            if slot.address == address {
+                break slot;
             }
-            if self.slots[at].address == EMPTY {
+            if slot.address == EMPTY.address {
                 return None;
             }
             at = (at + 1) & mask;
-        }
-        let found = self.slots[at];
+        };
         self.used -= 1;
         let mut next = (at + 1) & mask;
-        while self.slots[next].address != EMPTY {
+        while self.slots[next].address != EMPTY.address {
             let home = self.home(self.slots[next].address);
             // It may move into the gap unless its home lies behind it.
             if (next.wrapping_sub(home) & mask) >= (next.wrapping_sub(at) & mask) {
@@ -87,22 +117,32 @@ impl Blocks {
             }
             next = (next + 1) & mask;
         }
-        self.slots[at].address = EMPTY;
-        Some(found)
+        self.slots[at] = EMPTY;
+        Some(self.block(found))
     }
 
     #[cold]
     fn grow(&mut self) -> Result<(), MemrayError> {
         let capacity = self.slots.len() * 2;
         if capacity > MOST {
-            return Err(MemrayError::TooMany { what: "live blocks", limit: (MOST / 4) as u64 });
+            return Err(MemrayError::TooMany { what: "live blocks", limit: (MOST / 2) as u64 });
         }
-        let old = std::mem::replace(self, Self::with_capacity(capacity));
-        for block in old.slots.into_iter().filter(|block| block.address != EMPTY) {
-            self.insert(block.address, block.size, block.row)?;
+        let old = std::mem::replace(&mut self.slots, vec![EMPTY; capacity]);
+        self.shift = shift(capacity);
+        for slot in old.into_iter().filter(|slot| slot.address != EMPTY.address) {
+            let mut at = self.home(slot.address);
+            while self.slots[at].address != EMPTY.address {
+                at = (at + 1) & (capacity - 1);
+            }
+            self.slots[at] = slot;
         }
         Ok(())
     }
+}
+
+/// Leaves as many bits as there are groups of 64 slots.
+fn shift(capacity: usize) -> u32 {
+    64 - (capacity.trailing_zeros() - 6)
 }
 
 #[cfg(test)]
@@ -112,20 +152,22 @@ mod tests {
     #[test]
     fn agrees_with_a_standard_map() {
         let mut blocks = Blocks::new();
-        let mut expected = std::collections::HashMap::new();
+        let mut expected = HashMap::new();
         let mut state = 1_u64;
         for step in 0..400_000_u64 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let address = (state >> 40) % 30_000 * 8;
+            let size = step << (state >> 60 & 1) * 30;
             if state >> 33 & 1 == 0 {
-                let before = blocks.insert(address, step, 7).unwrap().map(|block| block.size);
-                assert_eq!(before, expected.insert(address, step));
+                let before = blocks.insert(address, Block { size, row: 7 }).unwrap().map(|block| block.size);
+                assert_eq!(before, expected.insert(address, size));
             } else {
                 assert_eq!(blocks.remove(address).map(|block| block.size), expected.remove(&address));
             }
         }
         assert_eq!(blocks.used, expected.len());
-        assert!(blocks.insert(EMPTY, 1, 1).unwrap().is_none());
-        assert_eq!(blocks.remove(EMPTY).unwrap().size, 1);
+        let block = Block { size: 1, row: 1 };
+        assert!(blocks.insert(u64::MAX, block).unwrap().is_none());
+        assert_eq!(blocks.remove(u64::MAX), Some(block));
     }
 }

@@ -1,6 +1,6 @@
 //! The log: each allocation, free, call and return in order.
 
-use super::blocks::Blocks;
+use super::blocks::{Block, Blocks};
 use super::header::{Header, MAPPING, Operation};
 use super::input::Input;
 use super::mappings::Mappings;
@@ -208,7 +208,7 @@ impl Log<'_> {
                 let row = stacks.row(node, kind);
                 if operation == Operation::Map {
                     self.mappings.add(address, size, row);
-                } else if let Some(lost) = self.blocks.insert(address, size, row)? {
+                } else if let Some(lost) = self.blocks.insert(address, Block { size, row })? {
                     // Handed out again without a free: the block belongs to its last owner, in the rows alone.
                     stacks.change(lost.row, -(lost.size as i64), -1);
                 }
