@@ -26,13 +26,28 @@ class Finder:
         return spec_from_file_location(name, _FOLDER + "/_memory_profiler.py")
 
 
-def profile(function=None, **options):
-    from brimline._memory_profiler import profile_until_exit
+class Profile:
+    """The builtin ``profile``: one recorder for the whole program, made when it is first used."""
 
-    return profile_until_exit(function, **options)
+    def __call__(self, function=None, **options):
+        from brimline._memory_profiler import profile_until_exit
+
+        return profile_until_exit(function, **options)
+
+    def __getattr__(self, name):
+        from brimline._memory_profiler import until_exit
+
+        return getattr(until_exit(), name)
+
+    def __enter__(self):
+        self.enable_by_count()
+        return self
+
+    def __exit__(self, *_):
+        self.disable_by_count()
 
 
 if not any(getattr(finder, "__module__", "") == "brimline.inject" for finder in sys.meta_path):
     sys.meta_path.insert(0, Finder)
     if not hasattr(builtins, "profile"):
-        builtins.profile = profile
+        builtins.profile = Profile()

@@ -32,12 +32,54 @@ def profile(func: Any = None, stream: Any = None, precision: int = 1, backend: s
     return _lines.profile(func, stream=stream, precision=precision, rss=_wants_resident())
 
 
+class CodeMap:
+    """memory_profiler's results, read from the tables."""
+
+    def __init__(self, tables: Dict[Any, _lines.Table]) -> None:
+        self._tables = tables
+
+    def items(self) -> Any:
+        """File and rows of each function that ran."""
+        for table in self._tables.values():
+            rows = [
+                (line, None if row is None else (row[0] / _MIB, row[1] / _MIB, row[2])) for line, row in table.rows()
+            ]
+            if any(row is not None for _, row in rows):
+                yield table.filename, iter(rows)
+
+
+class LogFile:
+    """A stream that writes tables to a logger; with the flag only lines that gained memory."""
+
+    def __init__(self, name: Optional[str] = None, reportIncrementFlag: bool = False) -> None:
+        import logging
+
+        self.logger = logging.getLogger(name)
+        self.reportIncrementFlag = reportIncrementFlag
+
+    def write(self, text: str) -> None:
+        """Logs a line of a table."""
+        words = text.split()
+        has_increment = len(words) > 4 and words[2] == "MiB" and words[4] == "MiB" and float(words[3]) != 0
+        if not self.reportIncrementFlag or has_increment or "MiB" not in text:
+            self.logger.info(text.rstrip("\n"))
+
+    def flush(self) -> None:
+        """Loggers flush themselves."""
+
+
 class LineProfiler:
     """memory_profiler's recorder: functions added to it are counted while it is enabled."""
 
-    def __init__(self, **_: Any) -> None:
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.enable_count = 0
         self.tables: Dict[Any, _lines.Table] = {}
         self._following: List[_lines.following] = []
+
+    @property
+    def code_map(self) -> "CodeMap":
+        """Files and their rows: line and (increment, level, occurrences) in MiB."""
+        return CodeMap(self.tables)
 
     def add_function(self, func: Any) -> None:
         """Has a function's lines counted."""
@@ -59,11 +101,13 @@ class LineProfiler:
 
     def enable(self) -> None:
         """Counts lines of this thread from now on."""
+        self.enable_count += 1
         self._following.append(_lines.following().__enter__())
 
     def disable(self) -> None:
         """Stops what `enable` started."""
         if self._following:
+            self.enable_count -= 1
             self._following.pop().__exit__()
 
     enable_by_count = enable
@@ -106,15 +150,22 @@ _until_exit: Optional[LineProfiler] = None
 
 def profile_until_exit(func: Any = None, **options: Any) -> Any:
     """The builtin ``profile``: all tables when the program ends."""
-    global _until_exit
     if func is None:
         return functools.partial(profile_until_exit, **options)
+    if isinstance(func, (classmethod, staticmethod)):
+        wrapped: Any = until_exit()(func.__func__)
+        kind: Any = type(func)
+        return kind(wrapped)
+    return until_exit()(func)
+
+
+def until_exit() -> LineProfiler:
+    """The recorder whose tables are written when the program ends."""
+    global _until_exit
     if _until_exit is None:
         _until_exit = LineProfiler()
         atexit.register(_write_at_exit, os.getpid())
-    if isinstance(func, (classmethod, staticmethod)):
-        return type(func)(_until_exit(func.__func__))
-    return _until_exit(func)
+    return _until_exit
 
 
 def _write_at_exit(owner: int) -> None:

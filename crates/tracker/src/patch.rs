@@ -132,10 +132,10 @@ impl Object {
         if self.hash.is_null() {
             return 0;
         }
-        let [buckets, first, bloom] = [0, 1, 2].map(|word| unsafe { *self.hash.add(word) as usize });
+        let [buckets, first, bloom] = [0, 1, 2].map(|word| *self.hash.add(word) as usize);
         let bucket = self.hash.add(4 + bloom * 2);
         let chain = bucket.add(buckets);
-        let last = (0..buckets).map(|index| unsafe { *bucket.add(index) as usize }).max().unwrap_or(0);
+        let last = (0..buckets).map(|index| *bucket.add(index) as usize).max().unwrap_or(0);
         if last < first {
             return first;
         }

@@ -1,4 +1,4 @@
-//! `@profile`: memory_profiler's tables, with memory_profiler installed or not, imported or injected.
+//! `@profile`: the tables of `memory_profiler`, with that installed or not, imported or injected.
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -100,7 +100,7 @@ fn ten_functions_equal_memory_profilers_tables() {
     }
 }
 
-/// Runs under every interpreter, most of which have no memory_profiler.
+/// Runs under every interpreter, most of which have no `memory_profiler`.
 #[test]
 fn tables_hold_on_every_version() {
     for python in pythons() {

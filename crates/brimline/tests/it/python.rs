@@ -46,7 +46,7 @@ pub(crate) fn service_pythons() -> Vec<Python> {
     found
 }
 
-/// A virtual environment with memory_profiler, Jupyter and maturin (`requirements-tools.txt`).
+/// A virtual environment with `memory_profiler`, Jupyter and maturin (`requirements-tools.txt`).
 pub(crate) fn tools_venv() -> Option<PathBuf> {
     let found = std::env::var_os("BRIMLINE_TEST_TOOLS_VENV").map(PathBuf::from);
     if found.is_none() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::python::{any_python, old_memrays, pythons, skip};
+use crate::python::{Python, any_python, old_memrays, pythons, skip};
 use crate::session::{Session, ended};
 
 const SNAPSHOTS: &str = include_str!("programs/tracemalloc_snapshots.py");
@@ -178,7 +178,7 @@ fn of_brimline(session: &Session, file: &str) -> Capture {
 
 #[test]
 fn captures_of_every_format_equal_memrays_own_answers() {
-    let mut interpreters: Vec<PathBuf> = pythons().iter().map(|python| python.in_venv()).collect();
+    let mut interpreters: Vec<PathBuf> = pythons().iter().map(Python::in_venv).collect();
     interpreters.extend(old_memrays().into_iter().map(|venv| venv.join("bin/python")));
     for python in interpreters {
         let session = Session::new();

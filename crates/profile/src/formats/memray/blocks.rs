@@ -157,7 +157,7 @@ mod tests {
         for step in 0..400_000_u64 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let address = (state >> 40) % 30_000 * 8;
-            let size = step << (state >> 60 & 1) * 30;
+            let size = step << ((state >> 60 & 1) * 30);
             if state >> 33 & 1 == 0 {
                 let before = blocks.insert(address, Block { size, row: 7 }).unwrap().map(|block| block.size);
                 assert_eq!(before, expected.insert(address, size));
