@@ -238,3 +238,23 @@ fn numbers_that_a_file_lacks_are_refused() {
     let report = ended(&mut session.brimline(["report", "capture", "--metric", "peak"])).expect_code(0);
     assert!(report.stdout.contains("memray capture") && report.stdout.contains("work.py:1"), "{}", report.stdout);
 }
+
+#[test]
+fn a_program_that_uses_tracemalloc_sees_the_same_figures() {
+    let script = "import tracemalloc\n\
+                  tracemalloc.start(3)\n\
+                  def grow(n):\n    return [bytes(1000 + i) for i in range(n)]\n\
+                  kept = grow(100)\nbefore = tracemalloc.take_snapshot()\nkept += grow(50)\n\
+                  after = tracemalloc.take_snapshot()\n\
+                  for stat in after.compare_to(before, 'traceback'):\n\
+                  \x20   if stat.traceback[-1].filename == __file__ and stat.size_diff:\n\
+                  \x20       print([f.lineno for f in stat.traceback], stat.size, stat.size_diff, stat.count_diff)\n";
+    for python in pythons() {
+        let session = Session::new();
+        let path = session.write("own.py", script);
+        let plain = ended(&mut session.plain(&python.bare, [&path])).expect_code(0);
+        let tracked = ended(&mut session.run([&python.bare, &path])).expect_code(0);
+        assert!(plain.stdout.lines().count() >= 1, "{}", plain.stdout);
+        assert_eq!(tracked.stdout, plain.stdout, "{}", python.bare.display());
+    }
+}
