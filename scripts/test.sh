@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs all tests with all their set-up: scripts/test.sh [arguments of `cargo test`; default: --workspace]
 #
-# Needs cargo, a C compiler and CPythons from 3.8 to 3.13; Python packages are installed below the user's cache folder. As root on
+# Needs cargo, a C compiler, Go 1.26 and CPythons from 3.8 to 3.13; Python packages are installed below the user's cache folder. As root on
 # Debian, missing Debian packages are installed too. Tests whose interpreter or oracle is missing say so on stderr;
 # with BRIMLINE_TEST_STRICT=1 they fail instead.
 set -euo pipefail
@@ -141,6 +141,19 @@ if [ -n "${BRIMLINE_TEST_TOOLS_VENV:-}" ] && { [ $# = 0 ] || [ "${BRIMLINE_BUILD
         BRIMLINE_TEST_WHEELS=${BRIMLINE_TEST_WHEELS:+$BRIMLINE_TEST_WHEELS:}$(echo "$cache/wheel-$number"/*.whl)
     done
     export BRIMLINE_TEST_WHEELS
+fi
+
+# Go programs under test, and the package that they import.
+[ ! -x /usr/local/go/bin/go ] || PATH=$PATH:/usr/local/go/bin
+if command -v go >/dev/null; then
+    export PATH
+    (cd programs/go && go mod download) >&2
+    # Since Go 1.26 the tool is compiled when it is first used.
+    go tool pprof -help >/dev/null 2>&1 || true
+    (cd go/brimline && go vet ./... && go test ./...) >&2
+else
+    say 'found no go'
+    [ "${BRIMLINE_TEST_STRICT:-0}" = 0 ] || exit 1
 fi
 
 [ $# -gt 0 ] || set -- --workspace

@@ -1,8 +1,8 @@
-//! Sums of a profile by line, function, file, module, stack or thread.
+//! Sums of a profile by line, function, file, module, stack, thread or labels.
 
 use std::collections::HashMap;
 
-use brimline_profile::{FrameId, FunctionId, Profile, StackId, StringId};
+use brimline_profile::{FrameId, FunctionId, LabelSetId, Profile, StackId, StringId};
 
 use crate::filter::{Attributed, Filter, Selection};
 use crate::places::Places;
@@ -22,6 +22,8 @@ pub enum By {
     Stack,
     /// A thread.
     Thread,
+    /// Values of labels.
+    Label,
 }
 
 /// Which frames of a stack its memory is counted at.
@@ -68,6 +70,8 @@ pub enum Place {
     Stack(StackId),
     /// A thread's name.
     Thread(String),
+    /// Labels: `route=/work, tenant=a`; empty for samples without any.
+    Label(String),
 }
 
 /// One row: a place and the sum of each column.
@@ -94,7 +98,18 @@ pub fn aggregate(profile: &Profile, query: Query<'_>) -> Table {
     let mut sums = Sums::new(profile.value_types.len());
     match query.by {
         By::Stack => by_stack(profile, &selection, &mut sums),
-        By::Thread => by_thread(profile, &selection, &mut sums),
+        By::Thread => {
+            let name = |set| profile.label(set, "thread").unwrap_or("").to_owned();
+            by_label_set(profile, &selection, &mut sums, &|set| Place::Thread(name(set)));
+        }
+        By::Label => {
+            by_label_set(profile, &selection, &mut sums, &|set| {
+                let mut pairs: Vec<String> =
+                    profile.labels(set).map(|(name, value)| format!("{name}={value}")).collect();
+                pairs.sort_unstable();
+                Place::Label(pairs.join(", "))
+            });
+        }
         _ => by_frame(profile, query, &selection, &mut sums),
     }
     sums.into_table(profile, query.column)
@@ -157,7 +172,7 @@ fn order(profile: &Profile, a: &Place, b: &Place) -> std::cmp::Ordering {
             (profile.strings.get(function.file).to_owned(), function.start_line)
         }
         Place::File(file) => (profile.strings.get(*file).to_owned(), 0),
-        Place::Module(name) | Place::Thread(name) => (name.clone(), 0),
+        Place::Module(name) | Place::Thread(name) | Place::Label(name) => (name.clone(), 0),
         Place::Stack(stack) => (String::new(), stack.0),
         Place::NoFrame => (String::new(), 0),
     };
@@ -178,13 +193,18 @@ fn by_stack(profile: &Profile, selection: &Selection<'_>, sums: &mut Sums) {
     }
 }
 
-fn by_thread(profile: &Profile, selection: &Selection<'_>, sums: &mut Sums) {
-    let mut rows: HashMap<&str, u32> = HashMap::new();
+fn by_label_set(profile: &Profile, selection: &Selection<'_>, sums: &mut Sums, place: &dyn Fn(LabelSetId) -> Place) {
+    let mut rows: HashMap<Place, u32> = HashMap::new();
+    let of_sets: Vec<u32> = profile
+        .label_sets()
+        .map(|set| {
+            let place = place(set);
+            *rows.entry(place.clone()).or_insert_with(|| sums.open(place))
+        })
+        .collect();
     for (sample, values) in profile.samples() {
         if selection.keeps_stack(sample) {
-            let thread = profile.label(sample.labels, "thread").unwrap_or("");
-            let row = *rows.entry(thread).or_insert_with(|| sums.open(Place::Thread(thread.to_owned())));
-            sums.add(row, values);
+            sums.add(of_sets[sample.labels.0 as usize], values);
             add(&mut sums.totals, values);
         }
     }
@@ -244,7 +264,9 @@ fn group_frames(profile: &Profile, query: Query<'_>, sums: &mut Sums) -> Vec<u32
             By::Line => ((function.file.0, row.line), Place::Line(frame)),
             By::Function => ((function.file.0, function.name.0), Place::Function(row.function)),
             By::Module => {
-                let key = (function.file.0, function.library.0);
+                // Go's packages are told by the function's name, which then decides.
+                let is_go = profile.strings.get(function.file).ends_with(".go");
+                let key = (function.file.0, if is_go { function.name.0 } else { function.library.0 });
                 if let Some(&row) = rows.get(&key) {
                     return row;
                 }
@@ -279,7 +301,7 @@ mod tests {
             }
             Place::Function(id) => profile.strings.get(profile.functions[id.0 as usize].name).to_owned(),
             Place::File(id) => profile.strings.get(*id).to_owned(),
-            Place::Module(name) | Place::Thread(name) => name.clone(),
+            Place::Module(name) | Place::Thread(name) | Place::Label(name) => name.clone(),
             Place::Stack(id) => format!("stack {}", id.0),
         };
         table.rows.iter().map(|row| (name(&row.place), row.values[0])).collect()

@@ -14,6 +14,8 @@ pub struct Filter {
     pub exclude: Vec<Pattern>,
     /// Names of threads to keep; all when empty.
     pub threads: Vec<Pattern>,
+    /// Labels to keep, name and value; all of them must be there.
+    pub labels: Vec<(String, String)>,
     /// Kinds of memory to keep; when empty, all that is allocated memory.
     pub kinds: Vec<String>,
     /// Attribute to the innermost frame in the project's own files and leave out what has none.
@@ -66,6 +68,10 @@ impl Pattern {
 
     /// Whether it matches a function with its file and module.
     pub fn matches(&self, function: &str, file: &str, module: Option<&str>) -> bool {
+        // Before wildcards: methods of Go have a star in their names.
+        if file.ends_with(".go") && is_go_name(&self.text, function, module) {
+            return true;
+        }
         if self.has_wildcard() {
             return [function, file, module.unwrap_or("")].iter().any(|text| self.matches_text(text))
                 || self.matches_text(file.trim_start_matches('/'));
@@ -116,6 +122,20 @@ impl Pattern {
     }
 }
 
+/// Whether `text` is a way to say a Go function or package: `gin.(*Engine).ServeHTTP`, `Engine.ServeHTTP`, `gin`,
+/// `gin-gonic/gin`.
+fn is_go_name(text: &str, function: &str, package: Option<&str>) -> bool {
+    let short = function.rsplit('/').next().unwrap_or(function);
+    let plain: String = short.chars().filter(|c| !matches!(c, '(' | '*' | ')')).collect();
+    let ends = |long: &str, separator: char| {
+        long.strip_suffix(text).is_some_and(|before| before.is_empty() || before.ends_with(separator))
+    };
+    let in_package = package.is_some_and(|package| {
+        ends(package, '/') || package.strip_prefix(text).is_some_and(|below| below.starts_with('/'))
+    });
+    !text.is_empty() && (short == text || ends(short, '.') || ends(&plain, '.') || in_package)
+}
+
 /// A filter applied to the tables of one profile.
 #[derive(Debug)]
 pub struct Selection<'p> {
@@ -144,7 +164,10 @@ impl Filter {
             } else {
                 self.kinds.iter().any(|wanted| wanted == kind)
             };
-            kind_kept && (self.threads.is_empty() || self.threads.iter().any(|name| name.matches_text(thread)))
+            let labelled = self.labels.iter().all(|(name, value)| profile.label(set, name) == Some(value));
+            kind_kept
+                && labelled
+                && (self.threads.is_empty() || self.threads.iter().any(|name| name.matches_text(thread)))
         });
         let narrows = !self.include.is_empty() || !self.exclude.is_empty();
         let owned = |function: &brimline_profile::Function| match self.ownership {
@@ -256,6 +279,22 @@ impl Selection<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn go_functions_are_matched_as_people_say_them() {
+        let matches = |pattern: &str| {
+            let file = "/go/pkg/mod/github.com/gin-gonic/gin@v1.12.0/gin.go";
+            let function = "github.com/gin-gonic/gin.(*Engine).ServeHTTP";
+            Pattern::new(pattern).matches(function, file, Some("github.com/gin-gonic/gin"))
+        };
+        for yes in ["gin.(*Engine).ServeHTTP", "Engine.ServeHTTP", "ServeHTTP", "gin", "github.com/gin-gonic", "*/gin"]
+        {
+            assert!(matches(yes), "{yes}");
+        }
+        for no in ["Serve", "in", "Engine", "gonic/gin", ""] {
+            assert!(!matches(no), "{no}");
+        }
+    }
 
     #[test]
     fn patterns_match_names_modules_and_whole_path_parts() {

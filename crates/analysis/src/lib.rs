@@ -8,10 +8,13 @@ pub mod diff;
 #[cfg(test)]
 mod example;
 pub mod filter;
+pub mod gc;
+pub mod goroutines;
 pub mod heap;
 pub mod interval;
 pub mod lines;
 pub mod places;
+pub mod resident;
 pub mod sizes;
 pub mod tree;
 pub mod trend;

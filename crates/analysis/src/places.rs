@@ -2,10 +2,14 @@
 
 use brimline_profile::{Function, Profile, StringId};
 
+use crate::goroutines::package_of;
+
 /// The project that paths are told relative to.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     project: Option<String>,
+    /// Path of the main module of a Go program.
+    go_module: Option<String>,
 }
 
 /// Folders below which a path is a module path; the last one in a path counts.
@@ -15,7 +19,12 @@ impl Places {
     /// `project` is the absolute path of the project's folder, `None` when there is none.
     pub fn new(project: Option<&str>) -> Self {
         let project = project.map(|path| path.trim_end_matches('/').to_owned()).filter(|path| !path.is_empty());
-        Self { project }
+        Self { project, go_module: None }
+    }
+
+    /// Says which Go module is the project's own.
+    pub fn set_go_module(&mut self, module: &str) {
+        self.go_module = Some(module.to_owned());
     }
 
     /// `file` relative to the project; `None` when it lies elsewhere or is no file.
@@ -24,6 +33,10 @@ impl Places {
             return None;
         }
         if !file.starts_with('/') {
+            if file.ends_with(".go") {
+                // `-trimpath` names files by module; others are the library's and other modules'.
+                return file.strip_prefix(self.go_module.as_deref()?)?.strip_prefix('/');
+            }
             let inside = file.strip_prefix("./").unwrap_or(file);
             return (!inside.starts_with("../")).then_some(inside);
         }
@@ -39,12 +52,25 @@ impl Places {
     /// (compilers often name files relative to folders that nobody knows).
     pub fn owns(&self, profile: &Profile, function: Function) -> bool {
         let file = profile.strings.get(function.file);
+        if let (Some(module), true) = (&self.go_module, file.ends_with(".go")) {
+            let package = package_of(profile.strings.get(function.name));
+            // Tests of another package in the same folder are `…_test`.
+            let below = |module: &str| {
+                package
+                    .strip_prefix(module)
+                    .is_some_and(|rest| rest.is_empty() || rest == "_test" || rest.starts_with('/'))
+            };
+            return package == "main" || below(module);
+        }
         (function.library == StringId::default() || file.starts_with('/')) && self.is_own(file)
     }
 
     /// The module of a function: of machine code its library, else that of its source file.
     pub fn module_of(&self, profile: &Profile, function: Function) -> Option<String> {
         match profile.strings.get(function.library) {
+            "" if profile.strings.get(function.file).ends_with(".go") => {
+                Some(package_of(profile.strings.get(function.name)).replace("%2e", "."))
+            }
             "" => self.module(profile.strings.get(function.file)),
             library => Some(self.library(library)),
         }
@@ -69,7 +95,8 @@ impl Places {
         if let Some(frozen) = file.strip_prefix("<frozen ") {
             return frozen.strip_suffix('>').map(str::to_owned);
         }
-        if file.is_empty() || file.starts_with('<') {
+        // A Go package is told by functions' names, not by their file.
+        if file.is_empty() || file.starts_with('<') || file.ends_with(".go") {
             return None;
         }
         let name = file.rsplit('/').next().unwrap_or(file);
@@ -137,6 +164,16 @@ mod tests {
         ] {
             assert_eq!(places.library(path), module);
         }
+    }
+
+    #[test]
+    fn go_files_are_told_by_module_where_paths_are_trimmed() {
+        let mut places = Places::new(Some("/srv/shop"));
+        places.set_go_module("example.com/shop");
+        assert_eq!(places.path("example.com/shop/store/map.go"), Some("store/map.go"));
+        assert_eq!(places.path("/srv/shop/store/map.go"), Some("store/map.go"));
+        assert_eq!(places.path("net/http/server.go"), None);
+        assert_eq!(places.path("example.com/shopping/a.go"), None);
     }
 
     #[test]

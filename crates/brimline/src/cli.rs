@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    baseline, compare_trends, completions, demo, diff, doctor, export, heap, import, lines, man, mark, pprof, report,
-    run, runs, snapshot, tracker, trend,
+    attach, baseline, compare_trends, completions, demo, diff, doctor, export, goroutines, heap, import, lines, man,
+    mark, pprof, report, run, runs, snapshot, tracker, trend,
 };
 
 /// Finds memory problems in programs: record one, see which lines hold the memory, compare two runs.
@@ -24,6 +24,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Record a program
     Run(run::Args),
+    /// Record a program that runs already
+    Attach(attach::Args),
     /// Capture a running program now, after a collection
     Snapshot(snapshot::Args),
     /// What has been recorded
@@ -48,6 +50,8 @@ pub(crate) enum Command {
     CompareTrends(compare_trends::Args),
     /// Who holds memory in a heap snapshot
     Heap(heap::Args),
+    /// Which goroutines of a Go program leak or pile up
+    Goroutines(goroutines::Args),
     /// Write a run for other tools
     Export(export::Args),
     /// What is installed, what is missing and how to get it

@@ -12,6 +12,7 @@ use brimline_store::artifacts::{self, RecordingFile};
 use brimline_store::{Resolved, ResolvedRun, RunFolder, RunState, Tracking, series};
 
 use crate::exit_code::ExitCode;
+use crate::go;
 use crate::imported::kind_of;
 use crate::refusal::{Refusal, usage};
 use crate::source_text::SourceText;
@@ -43,8 +44,25 @@ pub(crate) struct Input {
     pub(crate) cumulative: Attribution,
     /// RSS minus tracked bytes, where both are known.
     pub(crate) untracked: Untracked,
+    /// What is known beside the heap profile of Go programs.
+    pub(crate) go: Option<GoHeap>,
     /// How a command ends that answers from this input: incomplete where part of a recording could not be read.
     pub(crate) exit_code: ExitCode,
+}
+
+/// The captures that a report on Go programs is made of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GoHeap {
+    /// Live bytes by the runtime's own count after a collection.
+    pub(crate) live_bytes: Option<u64>,
+    /// Live objects by the same count.
+    pub(crate) live_objects: Option<u64>,
+    /// Mean bytes between two sampled allocations.
+    pub(crate) period: Option<u64>,
+    /// Each capture in a line.
+    pub(crate) captures: Vec<String>,
+    /// Each capture for programs.
+    pub(crate) json: Vec<serde_json::Value>,
 }
 
 /// Resident bytes beyond the tracked ones: allocators linked statically, the interpreter's own code and data, unused
@@ -98,16 +116,25 @@ fn load_run(run: &ResolvedRun, select: &SelectArgs) -> anyhow::Result<(Input, Ve
         Some(snapshot) => format!("{}@{}", record.id, snapshot.name),
         None => record.id.to_string(),
     };
-    let known: Vec<String> = files.iter().map(|file| file.pid.to_string()).collect();
+    let mut known: Vec<String> = files.iter().map(|file| file.pid.to_string()).collect();
     if let Some(wanted) = select.process {
         files.retain(|file| file.pid == wanted);
     }
+    let captured = go::select(run, select.process)?;
+    if files.is_empty() && !captured.is_empty() {
+        return go::input(run, captured, name);
+    }
     if files.is_empty() {
+        known.extend(go::select(run, None)?.iter().map(|moment| moment.capture.record.pid.to_string()));
         return Err(nothing_recorded(run, &name, select.process, &known)?);
     }
     let (mut input, mut warnings) = read_all(&files)?;
     if run.entry.state == RunState::Interrupted && run.snapshot.is_none() {
         warnings.push(format!("run `{name}` was interrupted: the numbers are the last ones written"));
+    }
+    for moment in captured {
+        let pid = moment.capture.record.pid;
+        warnings.push(format!("the Go process {pid} is not in the numbers: --process {pid} shows it"));
     }
     for refusal in artifacts::refusals(folder)? {
         warnings.push(format!("process {} is not in the numbers: {}", refusal.pid, refusal.reason));
@@ -154,7 +181,9 @@ fn nothing_recorded(
     if let Tracking::Off { reason } = &run.entry.record.tracking {
         reasons.push(reason.clone());
     }
-    let why = if reasons.is_empty() { "no Python process was started".to_owned() } else { reasons.join("; ") };
+    // Go programs without profiles have been told of there.
+    reasons.extend(run.entry.record.problems.iter().filter(|problem| problem.contains("Go process")).cloned());
+    let why = if reasons.is_empty() { "no Python or Go process was seen".to_owned() } else { reasons.join("; ") };
     Ok(Refusal {
         message: format!("expected recorded allocations in run `{name}`, found none: {why}"),
         hint: "`brimline doctor` tells which interpreters can be recorded; the process series of the run is kept"
@@ -193,6 +222,7 @@ fn read_all(files: &[RecordingFile]) -> anyhow::Result<(Input, Vec<String>)> {
         about: None,
         cumulative: Attribution::Cumulative,
         untracked: Untracked::default(),
+        go: None,
         exit_code,
     };
     Ok((input, warnings))
@@ -264,6 +294,7 @@ fn load_file(path: &Path, process: Option<u32>) -> anyhow::Result<(Input, Vec<St
         about: None,
         cumulative: Attribution::Cumulative,
         untracked: Untracked::default(),
+        go: None,
         exit_code: completeness(&decoded.warnings),
     };
     Ok((input, decoded.warnings))
@@ -289,6 +320,7 @@ fn load_foreign(path: &Path, bytes: &[u8], process: Option<u32>) -> anyhow::Resu
         about: Some(numbers.about),
         cumulative: numbers.cumulative,
         untracked: Untracked::default(),
+        go: None,
         exit_code: completeness(&numbers.warnings),
     };
     Ok((input, numbers.warnings))

@@ -6,6 +6,7 @@ mod commands;
 mod decorated;
 mod exit_code;
 mod flame;
+mod go;
 mod imported;
 mod input;
 mod metric;

@@ -24,6 +24,8 @@ pub(crate) struct Site {
     pub(crate) module: Option<String>,
     /// Set in rows by thread.
     pub(crate) thread: Option<String>,
+    /// Set in rows by label.
+    pub(crate) labels: Option<String>,
     /// Set in rows by stack.
     pub(crate) stack: Option<StackId>,
 }
@@ -48,6 +50,8 @@ impl Site {
             Place::File(file) => Self::of_file(places, profile.strings.get(*file)),
             Place::Module(module) => Self { module: known(module), ..Self::default() },
             Place::Thread(thread) => Self { thread: known(thread), ..Self::default() },
+            Place::Label(labels) if labels.is_empty() => Self { labels: Some("(no labels)".into()), ..Self::default() },
+            Place::Label(labels) => Self { labels: known(labels), ..Self::default() },
         }
     }
 
@@ -92,6 +96,9 @@ impl Site {
         if let Some(thread) = &self.thread {
             row.insert("thread".into(), json!(thread));
         }
+        if let Some(labels) = &self.labels {
+            row.insert("labels".into(), json!(labels));
+        }
         row
     }
 
@@ -102,7 +109,8 @@ impl Site {
             (Some(file), Some(line)) => format!("{file}:{line}"),
             (Some(file), None) => file.to_owned(),
             (None, _) => {
-                let name = self.module.as_deref().or(self.thread.as_deref()).or(self.function.as_deref());
+                let names = [&self.module, &self.thread, &self.labels, &self.function];
+                let name = names.into_iter().find_map(Option::as_deref);
                 name.unwrap_or("(no Python frame)").to_owned()
             }
         }

@@ -7,7 +7,7 @@ use brimline_analysis::filter::Filter;
 use brimline_profile::value;
 use serde_json::{Value, json};
 
-use crate::input::Input;
+use crate::input::{GoHeap, Input};
 use crate::quantity::{bytes, count};
 use crate::report::asked_for_stacks;
 use crate::site::Site;
@@ -32,7 +32,7 @@ impl<'a> Summary<'a> {
             attribution: Attribution::Own,
             filter: &filter,
             places: &input.places,
-            column: value::PEAK_BYTES,
+            column: if input.go.is_some() { value::LIVE_BYTES } else { value::PEAK_BYTES },
         };
         let mut table = aggregate(&input.recorded.profile, query);
         table.rows.truncate(TOP);
@@ -45,6 +45,9 @@ impl<'a> Summary<'a> {
 
     /// For people.
     pub(crate) fn write(&self, folder: &str, out: &mut dyn Write) -> std::io::Result<()> {
+        if let Some(go) = &self.input.go {
+            return self.write_go(go, folder, out);
+        }
         let total = |column: usize| self.totals.get(column).copied().unwrap_or(0);
         let mut facts = vec![
             format!("peak {}", bytes(total(value::PEAK_BYTES))),
@@ -57,12 +60,7 @@ impl<'a> Summary<'a> {
             writeln!(out, "brimline: {note}")?;
         }
         writeln!(out, "brimline: largest at the peak:")?;
-        for row in &self.rows {
-            let site = self.site(row);
-            let text = site.file.as_deref().zip(site.line).and_then(|(file, line)| self.input.source.line(file, line));
-            let text = text.map(|text| format!("  {}", clip(&plain(&text), 60))).unwrap_or_default();
-            writeln!(out, "{:>12}  {}{text}", bytes(row.values[value::PEAK_BYTES]), plain(&site.label()))?;
-        }
+        self.write_rows(value::PEAK_BYTES, out)?;
         writeln!(out, "brimline: run {} in {}", self.input.name, plain(folder))?;
         writeln!(
             out,
@@ -71,12 +69,40 @@ impl<'a> Summary<'a> {
         )
     }
 
+    /// Of a Go program: there the heap at its highest is not known, but the one after the last collection is.
+    fn write_go(&self, go: &GoHeap, folder: &str, out: &mut dyn Write) -> std::io::Result<()> {
+        writeln!(out)?;
+        for line in go.heading() {
+            writeln!(out, "brimline: {}", plain(&line))?;
+        }
+        self.write_rows(value::LIVE_BYTES, out)?;
+        writeln!(out, "brimline: run {} in {}", self.input.name, plain(folder))?;
+        // A profile that a test binary wrote itself has nothing beside it.
+        let more = match go.live_bytes {
+            Some(_) => format!(" · brimline report {0} --by rss · brimline goroutines {0}", self.input.name),
+            None => format!(" · brimline report {} --by package", self.input.name),
+        };
+        writeln!(out, "brimline: next: brimline report {}{more}", self.input.name)
+    }
+
+    fn write_rows(&self, column: usize, out: &mut dyn Write) -> std::io::Result<()> {
+        for row in self.rows.iter().filter(|row| row.values[column] > 0) {
+            let site = self.site(row);
+            let text = site.file.as_deref().zip(site.line).and_then(|(file, line)| self.input.source.line(file, line));
+            let text = text.map(|text| format!("  {}", clip(&plain(&text), 60))).unwrap_or_default();
+            writeln!(out, "{:>12}  {}{text}", bytes(row.values[column]), plain(&site.label()))?;
+        }
+        Ok(())
+    }
+
     /// For programs.
     pub(crate) fn to_json(&self, folder: &str, exit_code: i32, problems: &[String]) -> Value {
-        let total = |column: usize| self.totals.get(column).copied();
+        let total = |column: usize| self.totals.get(column).copied().filter(|_| self.input.measured[column]);
+        let go = self.input.go.as_ref();
         let rows = self.rows.iter().map(|row| {
             let mut object = self.site(row).to_json();
-            object.insert("peak_bytes".into(), json!(row.values[value::PEAK_BYTES]));
+            let peak = self.input.measured[value::PEAK_BYTES].then_some(row.values[value::PEAK_BYTES]);
+            object.insert("peak_bytes".into(), json!(peak));
             object.insert("live_bytes".into(), json!(row.values[value::LIVE_BYTES]));
             Value::Object(object)
         });
@@ -86,6 +112,7 @@ impl<'a> Summary<'a> {
                 "live_bytes": total(value::LIVE_BYTES), "live_count": total(value::LIVE_COUNT),
                 "peak_bytes": total(value::PEAK_BYTES), "total_bytes": total(value::TOTAL_BYTES),
                 "total_count": total(value::TOTAL_COUNT), "untracked_bytes": self.input.untracked.at_end,
+                "live_heap_bytes": go.map(|go| go.live_bytes),
             },
             "rows": rows.collect::<Vec<_>>(), "problems": problems,
         })

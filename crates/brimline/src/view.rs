@@ -13,7 +13,8 @@ pub(crate) enum RowKind {
     Function,
     /// A file
     File,
-    /// A module, with packages by their dotted names
+    /// A module, with packages by their dotted names; a Go package
+    #[value(alias = "package")]
     Module,
     /// A whole stack
     Stack,
@@ -23,6 +24,10 @@ pub(crate) enum RowKind {
     Process,
     /// Blocks of similar size
     Size,
+    /// Values of labels; in Go heap profiles the size of the blocks
+    Label,
+    /// Parts of a Go program's resident memory, down to what is not Go's
+    Rss,
 }
 
 impl RowKind {
@@ -37,6 +42,8 @@ impl RowKind {
             Self::Thread => "thread",
             Self::Process => "process",
             Self::Size => "size",
+            Self::Label => "label",
+            Self::Rss => "rss",
         }
     }
 
@@ -49,7 +56,8 @@ impl RowKind {
             Self::Module => Some(By::Module),
             Self::Stack => Some(By::Stack),
             Self::Thread => Some(By::Thread),
-            Self::Process | Self::Size => None,
+            Self::Label => Some(By::Label),
+            Self::Process | Self::Size | Self::Rss => None,
         }
     }
 }
@@ -95,6 +103,9 @@ pub(crate) struct FilterArgs {
     /// Only these threads (`MainThread`, `Thread-*`); repeatable.
     #[arg(long, value_name = "NAME", help_heading = "Filters")]
     pub(crate) thread: Vec<String>,
+    /// Only samples with this label (`route=/work`); repeatable.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = label, help_heading = "Filters")]
+    pub(crate) label: Vec<(String, String)>,
     /// Only this kind of memory; repeatable [default: python, malloc, mmap]
     #[arg(long, value_name = "KIND", value_enum, help_heading = "Filters")]
     pub(crate) kind: Vec<Kind>,
@@ -107,11 +118,20 @@ pub(crate) struct FilterArgs {
     pub(crate) project_only: bool,
 }
 
+fn label(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    pair.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("expected a label such as `route=/work`, found `{text}`"))
+}
+
 impl FilterArgs {
     /// Whether any of them is given.
     pub(crate) fn is_set(&self) -> bool {
         let lists = [&self.include, &self.exclude, &self.thread];
-        self.project_only || !self.kind.is_empty() || lists.iter().any(|list| !list.is_empty())
+        self.project_only
+            || !self.kind.is_empty()
+            || !self.label.is_empty()
+            || lists.iter().any(|list| !list.is_empty())
     }
 
     /// The filter they describe.
@@ -122,6 +142,7 @@ impl FilterArgs {
             include: patterns(&self.include),
             exclude: patterns(&self.exclude),
             threads: patterns(&self.thread),
+            labels: self.label.clone(),
             kinds: self.kind.iter().filter_map(kind).collect(),
             ownership: if self.project_only { Ownership::Project } else { Ownership::Anyone },
             scope: match self.match_frames {

@@ -26,6 +26,12 @@ pub fn memory_limit() -> Option<u64> {
     memory_group().map(|group| group.limit)
 }
 
+/// The same of another process, as this one sees its group.
+pub(crate) fn memory_limit_of(pid: u32) -> Option<u64> {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    find_group(&groups, Path::new("/sys/fs/cgroup")).map(|group| group.limit)
+}
+
 /// The group with the lowest limit among this process's own and those above it.
 pub(crate) fn memory_group() -> Option<MemoryGroup> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;

@@ -1,12 +1,14 @@
 //! Starts a program, watches its processes, and keeps what the tracker inside them counts.
 //!
 //! [`record`] runs a program from start to end; [`snapshot()`] asks a running run for a capture, from any process;
+//! [`go`] captures Go programs through the profiles they serve; [`attach`] records one that runs already;
 //! [`close`] turns the recordings of dead processes into small files; [`doctor`] tells what would work here.
 //!
 //! The program is in charge: its streams, process group, terminal, signals and exit code are its own, and whatever
 //! goes wrong with the recording is told to the [`Observer`] while the program goes on.
 #![deny(missing_docs)]
 
+mod attach;
 mod cgroup;
 pub mod close;
 mod command_line;
@@ -14,7 +16,10 @@ pub mod doctor;
 mod error;
 mod executable;
 mod file_system;
+mod forwarding;
 mod git;
+pub mod go;
+pub mod http;
 mod launch;
 mod mailbox;
 mod observer;
@@ -30,6 +35,7 @@ mod snapshot;
 mod triggers;
 mod waiting;
 
+pub use attach::{GoAttachment, attach};
 pub use cgroup::memory_limit;
 pub use error::{LaunchError, RecordingError, SnapshotError};
 pub use file_system::can_execute;

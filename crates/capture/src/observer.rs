@@ -1,5 +1,6 @@
 //! What the caller hears while a program is recorded.
 
+use brimline_store::go_capture::GoCapture;
 use brimline_store::{RunFolder, SnapshotRecord};
 
 /// Receives news during [`crate::record`], from the thread that samples; keep it quick. All methods do nothing unless
@@ -18,6 +19,16 @@ pub trait Observer: Sync {
     /// A snapshot was taken.
     fn snapshot(&self, snapshot: &SnapshotRecord) {
         let _ = snapshot;
+    }
+
+    /// A Go process serves its profiles at `endpoint`.
+    fn target(&self, pid: u32, endpoint: &str) {
+        let _ = (pid, endpoint);
+    }
+
+    /// A Go process was captured, unasked.
+    fn captured(&self, capture: &GoCapture) {
+        let _ = capture;
     }
 
     /// Something could not be recorded; each problem comes once.
@@ -71,6 +82,30 @@ pub enum Problem {
     NotClosed {
         /// Why.
         reason: String,
+    },
+    /// A Go process serves no profiles.
+    #[error(
+        "no profiles of Go process {pid} ({package}): {tried}; add `import _ \"net/http/pprof\"` to a program that serves HTTP by the default mux, or `import _ \"github.com/brimline/brimline/go/brimline\"` to any program; `--pprof URL` names an endpoint that was not found"
+    )]
+    NoGoEndpoint {
+        /// The process.
+        pid: u32,
+        /// Its main package.
+        package: String,
+        /// What its sockets said.
+        tried: String,
+    },
+    /// A Go process could not be captured.
+    #[error("a Go process could not be captured: {reason}")]
+    GoCaptureFailed {
+        /// Why.
+        reason: String,
+    },
+    /// Something to know about a Go process.
+    #[error("{note}")]
+    GoNote {
+        /// What.
+        note: String,
     },
     /// The end of the run was not written down.
     #[error("the run's record is not complete: {reason}")]

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use brimline_store::{Location, RunName};
 
+use crate::go::GoPlan;
+
 /// Everything [`crate::record`] needs to know.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -23,6 +25,8 @@ pub struct Plan {
     pub interval: Duration,
     /// When to take snapshots unasked.
     pub triggers: SnapshotTriggers,
+    /// What to do about Go programs.
+    pub go: GoPlan,
     /// The workload that is driven, for the record.
     pub workload: Option<serde_json::Value>,
 }
@@ -38,6 +42,7 @@ impl Plan {
             environment: Vec::new(),
             interval: Duration::from_secs(1),
             triggers: SnapshotTriggers::default(),
+            go: GoPlan::default(),
             workload: None,
         }
     }

@@ -55,6 +55,15 @@ impl Processes {
         processes
     }
 
+    /// One process that brimline has not started; its children are not looked for. None for id 0.
+    pub(crate) fn alone(pid: u32, folder: RunFolder) -> Self {
+        let mut processes = Self::new(0, Some(folder));
+        if pid != 0 {
+            processes.add(pid);
+        }
+        processes
+    }
+
     /// Looks for new processes and recordings, and for those that have ended.
     pub(crate) fn refresh(&mut self) {
         self.mark_ended();

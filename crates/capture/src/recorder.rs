@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use brimline_store::private_file::Durability;
+use brimline_store::go_capture;
+use brimline_store::private_file::{self, Durability};
 use brimline_store::{
     Database, ProcessRecord, ProgramExit, RunEnd, RunFolder, RunLock, RunName, RunRecord, Store, StoreError, Timestamp,
     Tracking, artifacts,
@@ -15,13 +16,15 @@ use brimline_store::{
 
 use crate::close::{close_recordings, close_some};
 use crate::error::{LaunchError, SnapshotError};
+use crate::forwarding::Forwarding;
+use crate::go::{self, GoEvent, GoRecorder, GoState, TestRun};
 use crate::launch;
 use crate::observer::{Observer, Problem};
 use crate::plan::Plan;
 use crate::processes::Processes;
 use crate::sampler;
 use crate::series_writer::SeriesWriter;
-use crate::signals::{self, News, Signals};
+use crate::signals::{News, Signals};
 use crate::snapshot::{COLLECTION_TIMEOUT, SnapshotRequest, snapshot};
 use crate::triggers::{Due, Triggers};
 use crate::waiting;
@@ -68,19 +71,23 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
     }
     let store = Store::new(plan.store.clone());
     let mut problems = Problems { observer, list: Vec::new() };
-    let mut run = match begin(plan, &store) {
+    let words: Vec<String> = plan.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let mut run = match begin(&store, &words, plan.name.clone(), plan.workload.clone()) {
         Ok(run) => Some(run),
         Err(reason) => {
             problems.tell(Problem::NoFolder { reason });
             None
         }
     };
-    let environment = environment(plan, run.as_mut(), &mut problems);
+    let mut environment = environment(plan, run.as_mut(), &mut problems);
+    let test_run =
+        run.as_ref().filter(|_| !plan.go.off).and_then(|run| prepare_go(plan, run, &mut environment, &mut problems));
+    let command = test_run.map_or_else(|| plan.command.clone(), |test_run| test_run.command);
     let signals = Signals::install(plan.triggers.on_signal)
         .map_err(|source| LaunchError::Failed { command: plan.command[0].to_string_lossy().into_owned(), source })?;
     let own_max_rss = proc_files::status(std::process::id()).and_then(|status| status.max_rss);
     let clock = Instant::now();
-    let child = match launch::start(&plan.command, &environment) {
+    let child = match launch::start(&command, &environment) {
         Ok(child) => child,
         Err(error) => {
             if let Some(run) = run {
@@ -99,27 +106,38 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
     let processes = Processes::new(pid, run.as_ref().map(|run| run.folder.clone()));
     let (sender, receiver) = mpsc::channel();
     let busy = AtomicUsize::new(0);
+    let (go_sender, go_receiver) = mpsc::channel();
+    let (go_state, go_is_over) = (GoState::default(), AtomicBool::new(false));
     let question = run.as_ref().and_then(|_| std::env::current_dir().ok()).and_then(|cwd| git::ask(&cwd));
-    let (waited, watch, (failures, database)) = std::thread::scope(|scope| {
+    let (waited, watch, (failures, database), go) = std::thread::scope(|scope| {
         let folder = run.as_ref().map(|run| run.folder.clone());
         let busy = &busy;
         let store = &store;
+        let go = folder.clone().filter(|_| !plan.go.off).map(|folder| {
+            let recorder = GoRecorder::new(folder, plan.go.clone(), &go_state, observer, go_sender.clone());
+            let is_over = &go_is_over;
+            scope.spawn(move || recorder.run(&go_receiver, is_over))
+        });
         let worker = scope.spawn(move || work(store, folder.as_ref(), &receiver, busy, observer));
         let watch = Watch {
             plan,
             signals: &signals,
-            pid,
             clock,
             run: run.as_ref().map(|run| (run.folder.clone(), run.record.clone())),
             busy,
             observer,
             processes,
             problems: Vec::new(),
+            go: go_sender.clone(),
+            forwarding: Forwarding::new(pid, &go_state, go_sender.clone()),
         };
         let watch = scope.spawn(move || watch.run(&sender));
         let waited = waiting::wait(pid);
         signals.end();
-        (waited, joined(watch.join()), joined(worker.join()))
+        go_is_over.store(true, Ordering::SeqCst);
+        // It may have ended before.
+        let _ = go_sender.send(GoEvent::Over);
+        (waited, joined(watch.join()), joined(worker.join()), go.map(|go| joined(go.join())))
     });
     let seconds = clock.elapsed().as_secs_f64();
     problems.list.extend(watch.problems);
@@ -138,9 +156,45 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
     if let Some(program) = processes.get_mut(pid).filter(|_| own_max_rss.is_some_and(|own| waited.max_rss > own)) {
         program.record.max_rss_bytes = program.record.max_rss_bytes.max(Some(waited.max_rss));
     }
+    if let Some(go) = go {
+        close_go(&run, go, &mut problems);
+    }
     run.record.git = question.map(|question| question.answer(GIT_PATIENCE));
     finish(&store, database, &mut run, exit, &processes, &mut problems);
     Ok(Outcome { exit, folder: Some(run.folder), record: Some(run.record), problems: problems.list, seconds })
+}
+
+/// Prepares the places where Go programs leave their sockets and profiles; what else to start for `go test`.
+fn prepare_go(
+    plan: &Plan,
+    run: &Run,
+    environment: &mut Vec<(OsString, OsString)>,
+    problems: &mut Problems<'_>,
+) -> Option<TestRun> {
+    let sockets = go::sockets_path(&run.folder);
+    let prepared = private_file::ensure_folder(&sockets).and_then(|()| TestRun::prepare(&plan.command, &run.folder));
+    environment.push((go::SOCKETS_VARIABLE.into(), sockets.into()));
+    match prepared {
+        Ok(test_run) => {
+            environment.extend(test_run.iter().map(|test_run| test_run.environment.clone()));
+            test_run
+        }
+        Err(error) => {
+            problems.tell(Problem::GoCaptureFailed { reason: chain(&error) });
+            None
+        }
+    }
+}
+
+/// What is left to do about Go programs once they have ended.
+fn close_go(run: &Run, found: Vec<Problem>, problems: &mut Problems<'_>) {
+    problems.list.extend(found);
+    if let Err(error) = go::collect(&run.folder) {
+        problems.tell(Problem::GoCaptureFailed { reason: chain(&error) });
+    }
+    go_capture::remove_targets(&run.folder);
+    // Empty unless a program was killed: then its socket is of no use to anyone.
+    let _ = fs::remove_dir_all(go::sockets_path(&run.folder));
 }
 
 /// A panic in a thread is one of the whole recording.
@@ -148,26 +202,26 @@ fn joined<T>(result: std::thread::Result<T>) -> T {
     result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-struct Run {
-    folder: RunFolder,
-    record: RunRecord,
+pub(crate) struct Run {
+    pub(crate) folder: RunFolder,
+    pub(crate) record: RunRecord,
     _lock: RunLock,
 }
 
-struct Problems<'a> {
-    observer: &'a dyn Observer,
-    list: Vec<Problem>,
+pub(crate) struct Problems<'a> {
+    pub(crate) observer: &'a dyn Observer,
+    pub(crate) list: Vec<Problem>,
 }
 
 impl Problems<'_> {
-    fn tell(&mut self, problem: Problem) {
+    pub(crate) fn tell(&mut self, problem: Problem) {
         self.observer.problem(&problem);
         self.list.push(problem);
     }
 }
 
 /// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -178,19 +232,23 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn begin(plan: &Plan, store: &Store) -> Result<Run, String> {
+pub(crate) fn begin(
+    store: &Store,
+    command: &[String],
+    name: Option<RunName>,
+    workload: Option<serde_json::Value>,
+) -> Result<Run, String> {
     let free = file_system::free_bytes(store.root());
     if let Some(free) = free.filter(|free| *free < LEAST_FREE_BYTES) {
         let root = store.root().display();
         return Err(format!("expected {LEAST_FREE_BYTES} free bytes for `{root}`, found {free}"));
     }
     let (folder, lock) = store.create_run().map_err(|error| chain(&error))?;
-    let command: Vec<String> = plan.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let mut record = RunRecord::new(folder.id().clone(), crate::command_line::without_secrets(&command));
-    record.name.clone_from(&plan.name);
+    let mut record = RunRecord::new(folder.id().clone(), crate::command_line::without_secrets(command));
+    record.name = name;
     record.cwd = std::env::current_dir().ok().map(|cwd| cwd.to_string_lossy().into_owned());
     record.hostname = fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
-    record.workload.clone_from(&plan.workload);
+    record.workload = workload;
     let run = Run { folder, record, _lock: lock };
     if let Err(error) = run.folder.save(&run.record, Durability::Cached) {
         let _ = run.folder.remove();
@@ -270,13 +328,14 @@ fn work(
 struct Watch<'a> {
     plan: &'a Plan,
     signals: &'a Signals,
-    pid: u32,
     clock: Instant,
     run: Option<(RunFolder, RunRecord)>,
     busy: &'a AtomicUsize,
     observer: &'a dyn Observer,
     processes: Processes,
     problems: Vec<Problem>,
+    go: mpsc::Sender<GoEvent>,
+    forwarding: Forwarding<'a>,
 }
 
 /// What the thread leaves.
@@ -312,6 +371,9 @@ impl Watch<'_> {
             let elapsed = self.clock.elapsed();
             let rss = if elapsed >= next_sample {
                 self.processes.refresh();
+                let alive = self.processes.alive().map(|watched| watched.record.pid).collect();
+                // Without a listener Go programs are left alone.
+                let _ = self.go.send(GoEvent::Processes(alive));
                 let samples = sampler::sample(&mut self.processes, elapsed.as_secs_f64(), interval);
                 self.append(&mut series, &samples);
                 let state = sampler::live_state(&samples, elapsed.as_secs_f64(), peak);
@@ -337,11 +399,11 @@ impl Watch<'_> {
                     News::Ended => has_ended = true,
                     News::Signal { signal, from_kernel } => match triggers.by_signal(signal) {
                         Some(snapshot) => due.push(snapshot),
-                        None if !from_kernel => signals::send(self.pid, signal),
-                        None => {}
+                        None => self.forwarding.take(signal, from_kernel),
                     },
                 }
             }
+            self.forwarding.pass_on();
             for due in due {
                 self.ask(sender, due);
             }
@@ -411,7 +473,7 @@ impl Watch<'_> {
     }
 }
 
-fn finish(
+pub(crate) fn finish(
     store: &Store,
     database: Option<Database>,
     run: &mut Run,

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use brimline_store::artifacts::{self, RecordingFile, RecordingState};
+use brimline_store::go_capture::GoTarget;
 use brimline_store::{
     Event, Mark, RunFolder, RunName, SnapshotFile, SnapshotRecord, StoreError, Timestamp, private_file,
 };
 
 use crate::close::{is_written, write_closed};
 use crate::error::SnapshotError;
+use crate::go;
 use crate::mailbox::Mailbox;
 
 /// How long a process may take to collect its garbage.
@@ -39,10 +41,13 @@ impl Default for SnapshotRequest {
 /// Collects garbage in the tracked processes of a running run, copies their recordings, and notes the snapshot in the
 /// run's events. Works from any process of the same user.
 pub fn snapshot(folder: &RunFolder, request: &SnapshotRequest) -> Result<SnapshotRecord, SnapshotError> {
-    let files = living(folder, request.pid)?;
+    let (files, targets) = living(folder, request.pid)?;
     let (name, path) = create_folder(folder, request.name.as_ref())?;
     let at = Timestamp::now();
-    let result = capture_all(&files, &path, request.timeout).and_then(|files| {
+    let captured = capture_all(&files, &path, request.timeout)
+        .and_then(|files| Ok((files, go::capture_targets(&targets, &path, &name, &request.trigger)?)));
+    let result = captured.and_then(|(mut files, of_go)| {
+        files.extend(of_go);
         let record = SnapshotRecord { name, at, trigger: request.trigger.clone(), files };
         folder.append(&Event::Snapshot(record.clone()))?;
         Ok(record)
@@ -54,28 +59,37 @@ pub fn snapshot(folder: &RunFolder, request: &SnapshotRequest) -> Result<Snapsho
     result
 }
 
-/// Notes a moment.
-pub fn mark(folder: &RunFolder, name: RunName) -> Result<Mark, StoreError> {
+/// Notes a moment. Go programs are captured at it, since their growth is told between two captures: the second value.
+pub fn mark(folder: &RunFolder, name: RunName) -> Result<(Mark, Option<SnapshotRecord>), SnapshotError> {
     let mark = Mark { name, at: Timestamp::now() };
     folder.append(&Event::Mark(mark.clone()))?;
-    Ok(mark)
+    if go::living_targets(folder).is_empty() {
+        return Ok((mark, None));
+    }
+    let name = Some(mark.name.clone());
+    let request = SnapshotRequest { name, trigger: "mark".to_owned(), ..SnapshotRequest::default() };
+    let captured = snapshot(folder, &request)?;
+    Ok((mark, Some(captured)))
 }
 
-fn living(folder: &RunFolder, pid: Option<u32>) -> Result<Vec<RecordingFile>, SnapshotError> {
+fn living(folder: &RunFolder, pid: Option<u32>) -> Result<(Vec<RecordingFile>, Vec<GoTarget>), SnapshotError> {
     let mut files = artifacts::processes(folder)?;
     files.retain(|file| file.state == RecordingState::Raw && is_written(file));
+    let mut targets = go::living_targets(folder);
     let run = folder.id().to_string();
-    if files.is_empty() {
+    let pids: Vec<u32> = files.iter().map(|file| file.pid).chain(targets.iter().map(|target| target.pid)).collect();
+    if pids.is_empty() {
         return Err(SnapshotError::NothingAlive { run });
     }
     if let Some(pid) = pid {
-        if !files.iter().any(|file| file.pid == pid) {
-            let alive: Vec<String> = files.iter().map(|file| file.pid.to_string()).collect();
+        if !pids.contains(&pid) {
+            let alive: Vec<String> = pids.iter().map(ToString::to_string).collect();
             return Err(SnapshotError::UnknownProcess { run, pid, alive: alive.join(", ") });
         }
         files.retain(|file| file.pid == pid);
+        targets.retain(|target| target.pid == pid);
     }
-    Ok(files)
+    Ok((files, targets))
 }
 
 /// Creates the snapshot's folder, which reserves its name.

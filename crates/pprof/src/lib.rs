@@ -36,6 +36,6 @@ pub use granularity::Granularity;
 pub use inflate::{Limits, inflate};
 pub use merge::{MergeError, Subtraction, combine, subtract};
 pub use model::{Function, Line, Location, Mapping, Text, Texts, UnknownSampleType, ValueType, View};
-pub use report::ReportError;
+pub use report::{ReportError, read_go_source};
 pub use samples::{Encoded, Held, Label, Sample, Samples};
 pub use wire::WireError;

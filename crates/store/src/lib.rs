@@ -10,7 +10,8 @@
 //!     events.jsonl           marks, snapshots, baselines, phases: one line each, appended by whoever learns of them
 //!     series.jsonl           latest samples of every process; series.jsonl.zst holds the earlier ones
 //!     processes/             <pid>-<ns>.rec while open, .rec.zst once closed, .refused with the reason
-//!     snapshots/<name>/      <pid>-<ns>.rec.zst
+//!     snapshots/<name>/      <pid>-<ns>.rec.zst; <pid>-<ns>.go/ of Go programs
+//!     captures/<ns>-<pid>/   Go programs, see go_capture
 //! ```
 //!
 //! A [`Store`] is where runs lie, a [`RunFolder`] is one of them; [`Store::resolve`] finds the run that a user means.
@@ -22,6 +23,7 @@ mod database;
 mod error;
 mod event;
 mod folder;
+pub mod go_capture;
 mod location;
 pub mod private_file;
 mod record;

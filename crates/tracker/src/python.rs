@@ -199,7 +199,7 @@ unsafe fn install() {
     for (domain, first) in FIRST_MALLOCS.iter().enumerate().skip(usize::from(is_sampled)) {
         let original = originals.add(domain);
         let ours = match domain {
-            _ if is_sampled => sampled_python::wrapper(original.cast()),
+            _ if is_sampled => sampled_python::wrapper(original.cast(), in_place(domain).context.is_null()),
             0 => wrapper::<0>(original.cast()),
             1 => wrapper::<1>(original.cast()),
             _ => wrapper::<2>(original.cast()),
@@ -210,6 +210,21 @@ unsafe fn install() {
             let _ = first.compare_exchange(0, malloc, Ordering::Relaxed, Ordering::Relaxed);
             original.write(present);
             (api.mem_set_allocator)(domain as c_int, (&raw const ours).cast_mut().cast());
+        }
+    }
+}
+
+/// Puts the sampling wrappers that are right by now in place of those that are there.
+///
+/// # Safety
+/// The thread holds the GIL.
+pub(crate) unsafe fn rewrap() {
+    let originals = ORIGINALS.0.get().cast::<Allocator>();
+    for domain in RAW + 1..DOMAINS {
+        let original = originals.add(domain);
+        if in_place(domain).context == original.cast() {
+            let ours = sampled_python::wrapper(original.cast(), (*original).context.is_null());
+            (Api::get().mem_set_allocator)(domain as c_int, (&raw const ours).cast_mut().cast());
         }
     }
 }

@@ -4,14 +4,19 @@
 //! are drawn as such; the arenas in which it keeps the small ones are reserve, not use.
 
 use core::ffi::c_void;
+use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::python::{Allocator, Arenas, original, running_thread_state};
+use crate::python::{self, Allocator, Arenas, original, running_thread_state};
 use crate::shard::{Kind, SMALL_OBJECT};
 use crate::stack::current_node;
 use crate::{mappings, sampling, shadow, state};
 
-/// The wrapper of one allocator.
-pub(crate) fn wrapper(original: *mut c_void) -> Allocator {
+/// Set by the first arena: the tables that come with it are made, and Python's own allocator is the one at work.
+static HAS_ARENA: AtomicBool = AtomicBool::new(false);
+
+/// The wrapper of one allocator. `is_plain` is false for an allocator that works through another one.
+pub(crate) fn wrapper(original: *mut c_void, is_plain: bool) -> Allocator {
+    let malloc = if is_plain && HAS_ARENA.load(Ordering::Relaxed) { plain_malloc } else { malloc };
     Allocator { context: original, malloc, calloc, realloc, free }
 }
 
@@ -34,6 +39,25 @@ unsafe extern "C" fn malloc(context: *mut c_void, size: usize) -> *mut c_void {
     }
     let block = sampling::serving(|| (original.malloc)(original.context, size));
     if sampling::draws(size) { count(block, size) } else { block }
+}
+
+/// As [`malloc`], where small requests never reach the other malloc: nothing is left to do when the allocator returns.
+unsafe extern "C" fn plain_malloc(context: *mut c_void, size: usize) -> *mut c_void {
+    if size <= SMALL_OBJECT && sampling::spend(size) {
+        return malloc_at_draw(context, size);
+    }
+    let original = original(context);
+    (original.malloc)(original.context, size)
+}
+
+/// Kept apart so that the common case saves no registers.
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn malloc_at_draw(context: *mut c_void, size: usize) -> *mut c_void {
+    let is_drawn = sampling::settle(size);
+    let original = original(context);
+    let block = (original.malloc)(original.context, size);
+    if is_drawn { count(block, size) } else { block }
 }
 
 unsafe extern "C" fn calloc(context: *mut c_void, count_of: usize, size: usize) -> *mut c_void {
@@ -89,10 +113,16 @@ pub(crate) fn arena_wrapper(original: *mut Arenas) -> Arenas {
     Arenas { context: original.cast(), alloc: arena_alloc, free: arena_free }
 }
 
-/// An arena is taken while a small request is served. Anything else is a chunk for Python's frames: a mapping like any.
+/// Smallest arena of any version. What is asked for below it is a chunk for Python's frames: a mapping like any.
+const SMALLEST_ARENA: usize = 256 << 10;
+
 unsafe extern "C" fn arena_alloc(context: *mut c_void, size: usize) -> *mut c_void {
     let original = *context.cast::<Arenas>();
-    let _inside = if sampling::is_serving() { state::enter() } else { None };
+    let is_arena = size >= SMALLEST_ARENA;
+    let _inside = if is_arena { state::enter() } else { None };
+    if is_arena && !HAS_ARENA.swap(true, Ordering::Relaxed) {
+        python::rewrap();
+    }
     (original.alloc)(original.context, size)
 }
 

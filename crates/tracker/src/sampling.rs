@@ -81,28 +81,45 @@ pub(crate) fn is_serving() -> bool {
 /// Whether a block of `size` bytes is drawn.
 #[inline]
 pub(crate) fn draws(size: usize) -> bool {
-    // SAFETY: the word is this thread's own.
-    unsafe {
-        let slot = bytes_left();
-        let left = *slot - size.max(1) as i64;
-        *slot = left;
-        left <= 0 && next(slot, size)
-    }
+    spend(size) && settle(size)
 }
 
-/// Draws the distance to the next byte, also that to the first.
+/// Moves on by a block of `size` bytes; true when the next draw has been reached, and [`settle`] has to follow.
+#[inline]
+pub(crate) fn spend(size: usize) -> bool {
+    let left: i64;
+    // SAFETY: the word is this thread's own.
+    unsafe {
+        core::arch::asm!(
+            "mov {slot}, qword ptr [rip + brimline_bytes_left@GOTTPOFF]",
+            "mov {left}, qword ptr fs:[{slot}]",
+            "sub {left}, {size}",
+            "mov qword ptr fs:[{slot}], {left}",
+            slot = out(reg) _,
+            left = out(reg) left,
+            size = in(reg) size.max(1),
+            options(nostack),
+        );
+    }
+    left <= 0
+}
+
+/// Draws the distance to the next byte, also that to the first. False if the block was not hit after all.
 #[cold]
-unsafe fn next(slot: *mut i64, size: usize) -> bool {
-    let is_first = *slot == -(size.max(1) as i64);
-    *slot = distance();
+pub(crate) fn settle(size: usize) -> bool {
+    let size = size.max(1) as i64;
+    // SAFETY: the word is this thread's own.
+    let left = unsafe { &mut *bytes_left() };
+    let is_first = *left == -size;
+    *left = distance();
     if !is_first {
         return true;
     }
-    *slot -= size.max(1) as i64;
-    if *slot > 0 {
+    *left -= size;
+    if *left > 0 {
         return false;
     }
-    *slot = distance();
+    *left = distance();
     true
 }
 

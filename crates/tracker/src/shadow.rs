@@ -6,7 +6,7 @@
 //! itself covers, so that they are free to use.
 
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 use crate::{sampling, system};
 
@@ -15,10 +15,14 @@ const ADDRESS_BITS: u32 = 47;
 const CHUNKS: usize = 1 << (ADDRESS_BITS - CHUNK_BITS);
 const LEAF_SLOTS: usize = 1 << (CHUNK_BITS - 4);
 /// A few slots more than the chunk has: the size of a block at its very end.
-const SLOT_BYTES: usize = (LEAF_SLOTS + 4) * 4;
-/// Behind the slots, for each page of the chunk the number of blocks noted in it; kept while sampling.
-const LEAF_BYTES: usize = SLOT_BYTES + (1 << (CHUNK_BITS - PAGE_BITS)) * size_of::<AtomicU16>();
+const LEAF_BYTES: usize = (LEAF_SLOTS + 4) * 4;
+
+/// For each page, modulo their number here, how many blocks are noted in it; kept while sampling, when that is few.
+static BLOCKS_IN_PAGE: [AtomicU8; 1 << PAGES_BITS] = [const { AtomicU8::new(0) }; 1 << PAGES_BITS];
 const PAGE_BITS: u32 = 12;
+const PAGES_BITS: u32 = 16;
+/// A number that has come this far stays: how many blocks more there were is not known.
+const MANY: u8 = u8::MAX;
 
 const SIZE_BITS: u32 = 6;
 const SIZE_MASK: u32 = (1 << SIZE_BITS) - 1;
@@ -61,10 +65,8 @@ fn slot_in(leaf: *mut u32, address: usize) -> &'static [AtomicU32; 3] {
 }
 
 #[inline]
-fn blocks_in_page(leaf: *mut u32, address: usize) -> &'static AtomicU16 {
-    let page = (address >> PAGE_BITS) & ((1 << (CHUNK_BITS - PAGE_BITS)) - 1);
-    // SAFETY: a leaf has a number for every page of its chunk, and is never unmapped.
-    unsafe { &*leaf.byte_add(SLOT_BYTES).cast::<AtomicU16>().add(page) }
+fn blocks_in_page(address: usize) -> &'static AtomicU8 {
+    &BLOCKS_IN_PAGE[(address >> PAGE_BITS) & ((1 << PAGES_BITS) - 1)]
 }
 
 /// Notes that the block at `address` counts in `record`. False (and nothing noted) for addresses that malloc never
@@ -93,7 +95,8 @@ pub(crate) fn set(address: usize, record: u32, size: usize) -> bool {
     };
     slots[0].store(record << SIZE_BITS | code, Ordering::Relaxed);
     if sampling::enabled() {
-        blocks_in_page(leaf, address).fetch_add(1, Ordering::Relaxed);
+        let more = |blocks: u8| Some(blocks.saturating_add(1));
+        let _ = blocks_in_page(address).fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
     true
 }
@@ -112,7 +115,8 @@ pub(crate) fn take(address: usize) -> Option<(u32, usize)> {
     }
     slots[0].store(0, Ordering::Relaxed);
     if sampling::enabled() {
-        blocks_in_page(leaf, address).fetch_sub(1, Ordering::Relaxed);
+        let fewer = |blocks: u8| if blocks == MANY { None } else { Some(blocks - 1) };
+        let _ = blocks_in_page(address).fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
     }
     let mut size = (slot & SIZE_MASK) as usize;
     if size > LARGEST_INLINE {
@@ -128,11 +132,14 @@ pub(crate) fn take(address: usize) -> Option<(u32, usize)> {
 /// that asking leaves the caches to the program.
 #[inline]
 pub(crate) fn has(address: usize) -> bool {
+    blocks_in_page(address).load(Ordering::Relaxed) != 0 && has_slot(address)
+}
+
+#[cold]
+fn has_slot(address: usize) -> bool {
     let Some(entry) = entry(address) else { return false };
     let leaf = entry.load(Ordering::Acquire);
-    !leaf.is_null()
-        && blocks_in_page(leaf, address).load(Ordering::Relaxed) != 0
-        && slot_in(leaf, address)[0].load(Ordering::Relaxed) != 0
+    !leaf.is_null() && slot_in(leaf, address)[0].load(Ordering::Relaxed) != 0
 }
 
 #[cold]
@@ -166,6 +173,11 @@ pub(crate) fn clear() {
         if !leaf.is_null() {
             // SAFETY: the child has one thread, and it is here.
             unsafe { system::discard(leaf.cast(), LEAF_BYTES) };
+        }
+    }
+    for blocks in &BLOCKS_IN_PAGE {
+        if blocks.load(Ordering::Relaxed) != 0 {
+            blocks.store(0, Ordering::Relaxed);
         }
     }
 }

@@ -147,6 +147,11 @@ impl Difference<'_> {
             totals.insert(name.into(), json!(value));
         }
         insert_interval(&mut totals, self.interval_of_totals());
+        for (name, input) in [("before_live_heap_bytes", self.before), ("after_live_heap_bytes", self.after)] {
+            if let Some(go) = &input.go {
+                totals.insert(name.into(), json!(go.live_bytes));
+            }
+        }
         let totals = Value::Object(totals);
         write!(
             out,
@@ -282,6 +287,15 @@ fn notes(before: &Input, after: &Input) -> Vec<String> {
             earlier.name(),
             after.name,
             later.name()
+        ));
+    }
+    let live = |input: &Input| input.go.as_ref().and_then(|go| go.live_bytes);
+    if let (Some(earlier), Some(later)) = (live(before), live(after)) {
+        notes.push(format!(
+            "live heap {} → {} ({}): MemStats after a collection, counted, not sampled",
+            bytes(earlier as i64),
+            bytes(later as i64),
+            delta_bytes(later as i64 - earlier as i64)
         ));
     }
     let native = |input: &Input| input.recorded.processes.iter().any(|process| process.native_frames);

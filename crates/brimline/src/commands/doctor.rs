@@ -1,4 +1,4 @@
-//! `brimline doctor`: what is installed, what is missing and how to get it. The Python part.
+//! `brimline doctor`: what is installed, what is missing and how to get it; of a running Go program, what it serves.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::allocators::PACKAGES;
 use crate::exit_code::ExitCode;
+use crate::go;
 use crate::quantity::bytes;
 use crate::stores::open;
 use crate::terminal::plain;
@@ -18,9 +19,18 @@ const LITTLE_SPACE: u64 = 256 << 20;
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Looks at the interpreters on PATH, in the active environment and in ./.venv.
-Exit code 0: a program can be recorded; 3: something is missing, and the answer says what.")]
+#[command(
+    after_help = "Looks at the interpreters on PATH, in the active environment and in ./.venv, and lists the Go programs that run.
+With a PID or URL: where that Go program serves profiles, who can reach them, and how its limits fit.
+Exit code 0: a program can be recorded; 3: something is missing, and the answer says what."
+)]
 pub(crate) struct Args {
+    /// A running Go program: process id or URL.
+    #[arg(value_name = "PID|URL")]
+    pub(crate) target: Option<String>,
+    /// Accept any certificate of the program's endpoint.
+    #[arg(long)]
+    pub(crate) insecure: bool,
     /// JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -31,6 +41,9 @@ pub(crate) struct Args {
 
 /// Carries the command out. No usable interpreter is an incomplete answer.
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(target) = &args.target {
+        return go::examine(target, args.insecure, args.json);
+    }
     let store = open(args.store.as_deref());
     let found = inspect(store.root(), &PACKAGES.each_ref().map(|package| package.name));
     let tracker = tracker_library::installed(store.root());
@@ -51,7 +64,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             "tracker": tracker.ok().map(|path| path.display().to_string()),
             "store": store.root().display().to_string(), "store_free_bytes": found.store_free_bytes,
             "allocator": allocator(), "memory_limit_bytes": found.memory_limit_bytes, "physical_memory_bytes": found.physical_memory_bytes,
-            "debug_files": has_debug_files(), "kernel": found.kernel, "architecture": found.architecture,
+            "go": go::installed(), "debug_files": has_debug_files(), "kernel": found.kernel, "architecture": found.architecture,
         });
         writeln!(out, "{answer}")?;
     } else {
@@ -63,6 +76,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         };
         writeln!(out, "native frames (run --native-frames): names from {sources}")?;
         writeln!(out, "allocator: {}", plain(&allocator()))?;
+        go::write_installed(&mut out)?;
         writeln!(out, "store: {}", plain(&store.root().display().to_string()))?;
         for problem in &problems {
             writeln!(out, "problem: {}", plain(problem))?;

@@ -193,13 +193,16 @@ fn write_tables(
         }
         writeln!(
             out,
-            "{}:{} {}: live {}, peak {}, allocated {}; callees included",
+            "{}:{} {}: {}; callees included",
             plain(shown),
             function.start_line,
             plain(profile.strings.get(function.name)),
-            bytes(table.totals[value::LIVE_BYTES]),
-            bytes(table.totals[value::PEAK_BYTES]),
-            bytes(table.totals[value::TOTAL_BYTES]),
+            [("live", value::LIVE_BYTES), ("peak", value::PEAK_BYTES), ("allocated", value::TOTAL_BYTES)]
+                .into_iter()
+                .filter(|(_, column)| input.measured[*column])
+                .map(|(word, column)| format!("{word} {}", bytes(table.totals[column])))
+                .collect::<Vec<_>>()
+                .join(", "),
         )?;
         let has_increments = increments.keys().any(|(function, _)| *function == table.function);
         let range = |values: &[i64], column: usize, text: fn(i64) -> String| {
@@ -212,10 +215,11 @@ fn write_tables(
             ("allocated", value::TOTAL_BYTES, bytes),
             ("blocks", value::TOTAL_COUNT, count),
         ];
+        let numbers: Vec<_> = numbers.into_iter().filter(|(_, column, _)| input.measured[*column]).collect();
         let is_sampled = profile.precision != Precision::Exact;
         let mut titles = Vec::new();
-        for (title, ..) in numbers {
-            titles.push(title);
+        for (title, ..) in &numbers {
+            titles.push(*title);
             titles.extend(is_sampled.then_some("95 %"));
         }
         if has_increments {
@@ -225,7 +229,7 @@ fn write_tables(
         for line in lines_to_show(input, table, file, function.start_line) {
             let mut cells = Vec::new();
             if let Some(row) = table.rows.iter().find(|row| row.line == line) {
-                for (_, column, text) in numbers {
+                for &(_, column, text) in &numbers {
                     cells.push(text(row.inclusive[column]));
                     cells.extend(range(&row.inclusive, column, text));
                 }

@@ -42,7 +42,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             "`brimline runs` lists the runs and their states",
         ));
     }
-    let mark = brimline_capture::mark(&found.entry.folder, mark)?;
+    let (mark, captured) = brimline_capture::mark(&found.entry.folder, mark)?;
     store.index(&found.entry.folder)?;
     let mut out = super::output(None)?;
     let record = &found.entry.record;
@@ -50,10 +50,15 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         let answer = json!({
             "schema": "brimline.mark/1", "run": record.id.as_str(), "name": mark.name.as_str(),
             "at": mark.at.to_string(), "seconds": mark.at.seconds_since(record.start),
+            "captured": captured.map(|captured| captured.files.len()),
         });
         writeln!(out, "{answer}")?;
     } else {
-        writeln!(out, "marked {} in run {} at {:.1} s", mark.name, record.id, mark.at.seconds_since(record.start))?;
+        let seconds = mark.at.seconds_since(record.start);
+        writeln!(out, "marked {} in run {} at {seconds:.1} s", mark.name, record.id)?;
+        if captured.is_some() {
+            writeln!(out, "captured; next: brimline report {0}@{1} · brimline diff {0}@{1} {0}", record.id, mark.name)?;
+        }
     }
     out.flush()?;
     Ok(ExitCode::FINE)

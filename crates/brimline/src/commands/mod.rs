@@ -1,5 +1,6 @@
 //! One file per command: its arguments, and what it does.
 
+pub(crate) mod attach;
 pub(crate) mod baseline;
 pub(crate) mod compare_trends;
 pub(crate) mod completions;
@@ -7,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod export;
+pub(crate) mod goroutines;
 pub(crate) mod heap;
 pub(crate) mod import;
 pub(crate) mod lines;
@@ -34,6 +36,8 @@ use crate::terminal::plain;
 pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => run::execute(&args),
+        Command::Attach(args) => attach::execute(&args),
+        Command::Goroutines(args) => goroutines::execute(&args),
         Command::Snapshot(args) => snapshot::execute(&args),
         Command::Demo(args) => demo::execute(&args),
         Command::Runs(args) => runs::execute(&args),

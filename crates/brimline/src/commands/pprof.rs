@@ -77,16 +77,7 @@ impl Sources for Process {
     }
 
     fn go_folders(&self) -> GoFolders {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let usual_roots = ["/usr/local/go", "/usr/lib/go", "/usr/lib/golang"].map(str::to_owned);
-        let home = variable("HOME").map(|home| format!("{home}/go"));
-        let workspaces = variable("GOPATH").or(home).unwrap_or_default();
-        let caches =
-            workspaces.split(':').filter(|folder| !folder.is_empty()).map(|folder| format!("{folder}/pkg/mod"));
-        GoFolders {
-            roots: variable("GOROOT").into_iter().chain(usual_roots).collect(),
-            modules: variable("GOMODCACHE").into_iter().chain(caches).collect(),
-        }
+        crate::go::go_folders()
     }
 }
 

@@ -8,11 +8,13 @@ use brimline_analysis::sizes::by_size;
 
 use super::heap::{self, OpenArgs};
 use crate::exit_code::ExitCode;
+use crate::go;
 use crate::input::{self, Input, SelectArgs};
 use crate::metric::{Metric, require};
 use crate::refusal::usage;
 use crate::report::processes::processes;
 use crate::report::{Format, ReportInput, Rows, find, format_parser};
+use crate::stores::{open, resolve_run};
 use crate::view::{FilterArgs, Kind, RowKind};
 
 /// Arguments.
@@ -23,6 +25,7 @@ use crate::view::{FilterArgs, Kind, RowKind};
   brimline report web --project-only --top 50   your own lines only
   brimline report --format flame -o memory.svg  flame graph for a browser
   brimline report --by process                  each worker of a server; --process PID shows one
+  brimline report --by rss                      Go: what the resident set is made of, and the collector
   brimline report --kind fd                     which lines opened files that are still open")]
 pub(crate) struct Args {
     /// The run or file [default: the latest run]
@@ -77,6 +80,9 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         let open = OpenArgs { store: args.select.store.clone(), ..OpenArgs::default() };
         return heap::report(args.run.as_deref(), args.top, name == "json", open, args.output.clone());
     }
+    if args.by == RowKind::Rss {
+        return resident(args, name);
+    }
     let format = find(name).ok_or_else(|| usage(format!("unknown format `{name}`"), "see `brimline report --help`"))?;
     let (input, warnings) = input::load(args.run.as_deref(), &args.select)?;
     super::warn(&warnings);
@@ -86,6 +92,28 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     format.0.render(&report, &mut out)?;
     out.flush()?;
     Ok(input.exit_code)
+}
+
+/// The parts of Go programs' resident sets.
+fn resident(args: &Args, format: &str) -> anyhow::Result<ExitCode> {
+    if !matches!(format, "table" | "json") {
+        return Err(usage(
+            format!("expected table or json with --by rss, found format `{format}`"),
+            "leave out --format",
+        ));
+    }
+    if args.filter.is_set() || args.metric.is_some() {
+        return Err(usage(
+            "expected no filter and no metric with --by rss: it is of whole processes",
+            "leave them out",
+        ));
+    }
+    let run = resolve_run(&open(args.select.store.as_deref()), args.run.as_deref().unwrap_or(""))?;
+    let residents = go::resident::residents(&run, args.select.process)?;
+    let mut out = super::output(args.output.as_deref())?;
+    go::resident::write(run.entry.record.id.as_str(), &residents, format == "json", &mut out)?;
+    out.flush()?;
+    Ok(ExitCode::FINE)
 }
 
 fn answer<'a>(
@@ -108,6 +136,12 @@ fn answer<'a>(
             let query = Query { by, attribution, filter, places: &input.places, column: metric.column() };
             let table = aggregate(&input.recorded.profile, query);
             (Rows::Places(table.rows), table.totals)
+        }
+        None if input.go.is_some() => {
+            return Err(usage(
+                format!("expected rows of a heap profile, found --by {}", args.by.name()),
+                "--process PID shows one process; --by label tells the sizes of blocks",
+            ));
         }
         None if input.recorded.sizes.is_empty() => {
             return Err(usage(

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::Context;
+use brimline_capture::go::is_go_command;
 use brimline_capture::{
     LiveState, Observer, Plan, Problem, SnapshotThreshold, SnapshotTriggers, record, signal_number,
 };
@@ -17,6 +18,7 @@ use clap::ValueEnum;
 
 use crate::decorated;
 use crate::exit_code::ExitCode;
+use crate::go;
 use crate::input::{self, SelectArgs};
 use crate::python_package;
 use crate::quantity::bytes;
@@ -42,6 +44,8 @@ const NATIVE_VARIABLE: &str = "BRIMLINE_TRACKER_NATIVE";
   brimline run -- python app.py --port 8000
   brimline run --name before -- pytest tests/test_orders.py
   brimline run --native-frames -- python train.py       C, C++ and Rust functions below the Python lines
+  brimline run -- go run ./cmd/server                    a Go program, by the profiles it serves
+  brimline run -- go test ./...                          Go tests: each package's heap profile
   brimline run --snapshot-at 85% -- gunicorn app:app     a snapshot before the OOM killer comes
 
 The program's output, input, signals and exit code are its own.")]
@@ -87,6 +91,13 @@ pub(crate) struct Args {
     /// Take a snapshot when memory first reaches this (`1.5G`, or `85%` of the limit); repeatable.
     #[arg(long, value_name = "AMOUNT", value_parser = threshold)]
     pub(crate) snapshot_at: Vec<SnapshotThreshold>,
+    /// Where a Go program serves its profiles, if it is not found (`http://localhost:6060`, `unix:/run/app.sock`); `off`
+    /// leaves Go programs alone.
+    #[arg(long, value_name = "URL")]
+    pub(crate) pprof: Option<String>,
+    /// Accept any certificate of a Go program's endpoint.
+    #[arg(long)]
+    pub(crate) insecure: bool,
     /// Time between two samples of the process series.
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1s")]
     pub(crate) interval: Duration,
@@ -115,7 +126,7 @@ pub(crate) enum Mode {
     Sampled,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let factor = match unit {
@@ -157,9 +168,10 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             "leave out --mode",
         ));
     }
-    if args.mode != Mode::Sampled && args.sample_every.is_some() {
+    let is_go = is_go_command(&args.command);
+    if args.mode != Mode::Sampled && args.sample_every.is_some() && !is_go {
         return Err(usage(
-            "expected --sample-every with --mode sampled alone",
+            "expected --sample-every with --mode sampled or a Go program",
             "brimline run --mode sampled --sample-every 64K -- …",
         ));
     }
@@ -172,6 +184,14 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         Mode::Exact => {}
         Mode::Malloc => plan.environment.push((MODE_VARIABLE.into(), "malloc".into())),
         Mode::Sampled => plan.environment.push((MODE_VARIABLE.into(), "sampled".into())),
+    }
+    plan.go = go::plan(args.pprof.as_deref(), args.insecure)?;
+    if let (Some(period), true) = (args.sample_every, is_go) {
+        // Go reads its sampling distance from there when it starts.
+        let known = std::env::var("GODEBUG").ok().filter(|known| !known.is_empty());
+        let setting = format!("memprofilerate={period}");
+        let setting = known.map_or_else(|| setting.clone(), |known| format!("{known},{setting}"));
+        plan.environment.push(("GODEBUG".into(), setting.into()));
     }
     if let Some(period) = args.sample_every {
         plan.environment.push((PERIOD_VARIABLE.into(), period.to_string().into()));
@@ -191,11 +211,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         SnapshotTriggers { every: args.snapshot_every, on_signal: args.snapshot_on, at: args.snapshot_at.clone() };
     let stderr_is_terminal = std::io::stderr().is_terminal();
     let own_terminal = stderr_is_terminal && !std::io::stdout().is_terminal();
-    let voice = Voice {
-        progress: !args.quiet && (args.progress && stderr_is_terminal || own_terminal),
-        quiet: args.quiet,
-        problems: Mutex::default(),
-    };
+    let voice = Voice::new(args.quiet, !args.quiet && (args.progress && stderr_is_terminal || own_terminal));
     let outcome = record(&plan, &voice).map_err(|error| {
         let hint = "check the command; it is looked up in PATH as a shell would";
         anyhow::Error::from(Refusal { message: error.to_string(), hint: hint.into(), code: ExitCode::NOT_STARTED })
@@ -206,11 +222,11 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         voice.say(&format!("the program was ended by signal {signal}{why}; what follows is its last state"));
     }
     let code = outcome.exit.code();
-    let problems = voice.problems.into_inner().unwrap_or_default();
+    let problems = voice.into_problems();
     if let (Some(folder), false) = (&outcome.folder, args.quiet && !args.json) {
         // The program is what the user came for: a summary that fails is told, its exit code stays.
         // Where a problem has been told already, it is the reason and said once.
-        if let Err(error) = summarise(folder, args, code, &problems)
+        if let Err(error) = summarise(folder, &args.lines, args.store.clone(), args.json, code, &problems)
             && problems.is_empty()
         {
             let _ = writeln!(std::io::stderr(), "brimline: {}", plain(&format!("{error:#}")));
@@ -240,18 +256,26 @@ fn profile(args: &Args, plan: &mut Plan) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn summarise(folder: &RunFolder, args: &Args, code: i32, problems: &[String]) -> anyhow::Result<()> {
+/// Says what was recorded; `lines` are the functions whose lines were asked for.
+pub(crate) fn summarise(
+    folder: &RunFolder,
+    lines: &[String],
+    store: Option<PathBuf>,
+    as_json: bool,
+    code: i32,
+    problems: &[String],
+) -> anyhow::Result<()> {
     let path = folder.path().display().to_string();
-    let select = SelectArgs { process: None, store: args.store.clone() };
+    let select = SelectArgs { process: None, store };
     let (input, warnings) = input::load(Some(folder.id().as_str()), &select)?;
     super::warn(&warnings);
-    for wanted in args.lines.iter().filter(|wanted| !has_function(&input.recorded.profile, wanted)) {
+    for wanted in lines.iter().filter(|wanted| !has_function(&input.recorded.profile, wanted)) {
         let text = format!("no lines are kept: expected a function `{wanted}` that allocates, found none of that name");
         let _ = writeln!(std::io::stderr(), "brimline: {}", plain(&text));
     }
     let summary = Summary::of(&input);
     let mut stderr = std::io::stderr().lock();
-    if args.json {
+    if as_json {
         writeln!(stderr, "{}", summary.to_json(&path, code, problems))?;
     } else {
         summary.write(&shorter(&path), &mut stderr)?;
@@ -276,20 +300,29 @@ fn shorter(path: &str) -> String {
 }
 
 /// What the user hears while the program runs.
-struct Voice {
+pub(crate) struct Voice {
     progress: bool,
     quiet: bool,
     problems: Mutex<Vec<String>>,
 }
 
 impl Voice {
-    fn clear(&self) {
+    pub(crate) fn new(quiet: bool, progress: bool) -> Self {
+        Self { progress, quiet, problems: Mutex::default() }
+    }
+
+    /// The problems that were told.
+    pub(crate) fn into_problems(self) -> Vec<String> {
+        self.problems.into_inner().unwrap_or_default()
+    }
+
+    pub(crate) fn clear(&self) {
         if self.progress {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
     }
 
-    fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         self.clear();
         // A closed standard error must not stop the recording.
         let _ = writeln!(std::io::stderr(), "brimline: {}", plain(text));
@@ -314,6 +347,12 @@ impl Observer for Voice {
     fn snapshot(&self, snapshot: &SnapshotRecord) {
         if !self.quiet {
             self.say(&format!("snapshot {} taken ({})", snapshot.name, snapshot.trigger));
+        }
+    }
+
+    fn target(&self, pid: u32, endpoint: &str) {
+        if !self.quiet {
+            self.say(&format!("process {pid} is a Go program; its profiles come from {endpoint}"));
         }
     }
 

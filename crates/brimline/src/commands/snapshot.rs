@@ -79,8 +79,9 @@ fn process_of(store: &brimline_store::Store, text: &str) -> Option<(brimline_sto
     let named = entries.iter().any(|entry| entry.record.id.as_str().starts_with(text));
     let has_process = |entry: &brimline_store::RunEntry| {
         entry.state == brimline_store::RunState::Running
-            && brimline_store::artifacts::processes(&entry.folder)
+            && (brimline_store::artifacts::processes(&entry.folder)
                 .is_ok_and(|files| files.iter().any(|file| file.pid == pid))
+                || brimline_store::go_capture::targets(&entry.folder).iter().any(|target| target.pid == pid))
     };
     if named { None } else { entries.into_iter().find(has_process).map(|entry| (entry, pid)) }
 }

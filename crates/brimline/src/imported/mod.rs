@@ -1,6 +1,7 @@
 //! Files from elsewhere: what they are, told by their content alone, and their numbers in the columns of a run. One
 //! file per kind.
 
+mod heapprofile;
 mod memray;
 mod pprof;
 mod tracemalloc;
@@ -41,7 +42,7 @@ pub(crate) struct Numbers {
 }
 
 /// All kinds. Where no content is recognised the last one names what is wrong.
-static KINDS: &[&dyn Kind] = &[&tracemalloc::Tracemalloc, &memray::Memray, &pprof::Pprof];
+static KINDS: &[&dyn Kind] = &[&tracemalloc::Tracemalloc, &memray::Memray, &heapprofile::HeapProfile, &pprof::Pprof];
 
 /// The kind of a file by its content.
 pub(crate) fn kind_of(bytes: &[u8]) -> &'static dyn Kind {

@@ -28,11 +28,17 @@ impl Report for Json {
         let mut totals = Map::new();
         insert_values(&mut totals, report, &report.totals);
         totals.insert("untracked_bytes".into(), json!(report.untracked_bytes()));
+        let go = report.input.go.as_ref();
+        if let Some(go) = go {
+            totals.insert("live_heap_bytes".into(), json!(go.live_bytes));
+            totals.insert("live_heap_objects".into(), json!(go.live_objects));
+        }
+        let captures = go.map(|go| format!("\"captures\":{},", json!(go.json))).unwrap_or_default();
         let totals = Value::Object(totals);
         let mode = report.input.recorded.processes.first().map(|process| process.mode.name());
         write!(
             out,
-            "{{\"schema\":\"brimline.report/1\",\"run\":{},\"process\":{},\"by\":\"{}\",\"metric\":\"{}\",\"mode\":{},\"notes\":{},\"totals\":{totals},\n\"rows\":[",
+            "{{\"schema\":\"brimline.report/1\",\"run\":{},\"process\":{},\"by\":\"{}\",\"metric\":\"{}\",\"mode\":{},\"notes\":{},{captures}\"totals\":{totals},\n\"rows\":[",
             json!(report.input.name),
             json!(report.input.process),
             report.by.name(),

@@ -51,7 +51,11 @@ impl Report for Table {
 /// What was recorded and how much it is, one fact a line.
 pub(super) fn heading(report: &ReportInput<'_>) -> Vec<String> {
     let processes = &report.input.recorded.processes;
-    let total = |column: usize| report.totals.get(column).copied().unwrap_or(0);
+    if let Some(go) = &report.input.go {
+        let mut lines = go.heading();
+        lines.extend(numbers(report));
+        return lines;
+    }
     let about = report.input.about.as_ref().map(|about| format!("{}: {about}", report.input.name));
     let first = about.unwrap_or_else(|| match &processes[..] {
         [one] => format!("{} (process {}, Python {})", command(&one.command), one.pid, one.python),
@@ -69,6 +73,21 @@ pub(super) fn heading(report: &ReportInput<'_>) -> Vec<String> {
         ),
         _ => {}
     }
+    let mut numbers: Vec<String> = numbers(report).into_iter().collect();
+    numbers.extend(report.untracked_bytes().map(|untracked| format!("untracked {}", bytes(untracked))));
+    let open: i64 = processes.iter().map(|process| process.open_fds).sum();
+    if open > 0 {
+        numbers.push(format!("{} open files", count(open)));
+    }
+    lines.push(numbers.join(" · "));
+    lines.extend(notes(&report.input.recorded.profile));
+    lines.extend(asked_for_stacks(&report.input.recorded));
+    lines
+}
+
+/// Live, peak and allocated memory in one line, as far as they were measured.
+fn numbers(report: &ReportInput<'_>) -> Option<String> {
+    let total = |column: usize| report.totals.get(column).copied().unwrap_or(0);
     let precision = report.input.recorded.profile.precision;
     let of = |column, text: fn(i64) -> String| {
         let range = range(precision, &report.totals, column, text);
@@ -89,15 +108,7 @@ pub(super) fn heading(report: &ReportInput<'_>) -> Vec<String> {
             (None, None) => {}
         }
     }
-    numbers.extend(report.untracked_bytes().map(|untracked| format!("untracked {}", bytes(untracked))));
-    let open: i64 = processes.iter().map(|process| process.open_fds).sum();
-    if open > 0 {
-        numbers.push(format!("{} open files", count(open)));
-    }
-    lines.push(numbers.join(" · "));
-    lines.extend(notes(&report.input.recorded.profile));
-    lines.extend(asked_for_stacks(&report.input.recorded));
-    lines
+    (!numbers.is_empty()).then(|| numbers.join(" · "))
 }
 
 /// What there is to say about interpreters whose frames this tracker cannot read.

@@ -15,7 +15,7 @@ pub struct GoFolders {
 }
 
 /// The file's bytes from the first place that has it; `search` are the folders asked for, colon-separated.
-pub(super) fn read(file: &str, search: &str, sources: &dyn Sources) -> Option<Vec<u8>> {
+pub fn read(file: &str, search: &str, sources: &dyn Sources) -> Option<Vec<u8>> {
     let folders = sources.go_folders();
     let mut places: Vec<String> = Vec::new();
     let library = file.rsplit_once("/src/").map_or(file, |(_, rest)| rest);

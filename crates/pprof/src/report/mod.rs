@@ -23,7 +23,7 @@ use regex::Regex;
 use thiserror::Error;
 
 pub use call_tree::{CallNode, CallTree};
-pub use go_sources::GoFolders;
+pub use go_sources::{GoFolders, read as read_go_source};
 pub use list::Sources;
 
 use crate::graph::{Edges, Order, Plan, Selection, Skeleton};

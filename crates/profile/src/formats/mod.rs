@@ -6,6 +6,8 @@ pub mod collapsed;
 pub mod csv;
 #[cfg(test)]
 mod example;
+pub mod go_goroutines;
+pub mod go_memstats;
 pub mod json;
 pub mod linetable;
 pub mod memray;
@@ -21,6 +23,7 @@ pub mod series_file;
 pub mod series_json;
 mod series_mprof;
 pub mod series_prometheus;
+pub mod smaps;
 pub mod speedscope;
 pub mod tracemalloc;
 

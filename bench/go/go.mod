@@ -1,0 +1,3 @@
+module brimline.dev/bench/go
+
+go 1.25

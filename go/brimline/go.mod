@@ -1,0 +1,3 @@
+module github.com/brimline/brimline/go/brimline
+
+go 1.22
