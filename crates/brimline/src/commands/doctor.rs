@@ -63,7 +63,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             "python": found.pythons.iter().map(python).collect::<Vec<_>>(),
             "tracker": tracker.ok().map(|path| path.display().to_string()),
             "store": store.root().display().to_string(), "store_free_bytes": found.store_free_bytes,
-            "memory_limit_bytes": found.memory_limit_bytes, "physical_memory_bytes": found.physical_memory_bytes,
+            "allocator": allocator(), "memory_limit_bytes": found.memory_limit_bytes, "physical_memory_bytes": found.physical_memory_bytes,
             "go": go::installed(), "debug_files": has_debug_files(), "kernel": found.kernel, "architecture": found.architecture,
         });
         writeln!(out, "{answer}")?;
@@ -75,6 +75,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             "the libraries; install `-dbg` or `-dbgsym` packages for lines of stripped ones"
         };
         writeln!(out, "native frames (run --native-frames): names from {sources}")?;
+        writeln!(out, "allocator: {}", plain(&allocator()))?;
         go::write_installed(&mut out)?;
         writeln!(out, "store: {}", plain(&store.root().display().to_string()))?;
         for problem in &problems {
@@ -86,6 +87,23 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     }
     out.flush()?;
     Ok(if ready { ExitCode::FINE } else { ExitCode::INCOMPLETE })
+}
+
+/// What programs started here allocate with, as far as the environment says, and what that means.
+fn allocator() -> String {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let preloaded = variable("LD_PRELOAD").unwrap_or_default();
+    let replaced = ["jemalloc", "mimalloc", "tcmalloc"].into_iter().find(|name| preloaded.contains(name));
+    match (variable("PYTHONMALLOC"), replaced) {
+        (Some(value), _) if value.starts_with("malloc") => {
+            format!("PYTHONMALLOC={value}: every Python object is a malloc; counted all the same, once each")
+        }
+        (Some(value), _) => format!("PYTHONMALLOC={value}: counted through Python's own hooks"),
+        (None, Some(name)) => {
+            format!("{name} is preloaded: each block counts once; what C++ takes by `new` is in the untracked number")
+        }
+        (None, None) => "Python's own over the C library's malloc".to_owned(),
+    }
 }
 
 /// Whether debug files of stripped libraries are installed, by build id.
