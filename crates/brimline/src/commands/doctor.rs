@@ -20,7 +20,7 @@ const LITTLE_SPACE: u64 = 256 << 20;
 /// Arguments.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Looks at the interpreters on PATH, in the active environment and in ./.venv, and lists the Go programs that run.
+    after_help = "Looks at the interpreters of the active environment, of environments in this folder, on PATH, of pyenv, uv and conda, and lists the Go programs that run.
 With a PID or URL: where that Go program serves profiles, who can reach them, and how its limits fit.
 Exit code 0: a program can be recorded; 3: something is missing, and the answer says what."
 )]
@@ -55,7 +55,9 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             json!({
                 "path": python.path.display().to_string(), "version": python.version,
                 "virtual_environment": python.is_virtual_environment,
-                "ready": reason(python).is_none(), "problem": reason(python), "coarse": python.packages,
+                "ready": unsupported(python).is_none(), "problem": unsupported(python).map(|(reason, _)| reason),
+                "advice": unsupported(python).map(|(_, advice)| advice), "pymalloc": !python.is_without_pymalloc,
+                "coarse": python.packages,
             })
         };
         let answer = json!({
@@ -111,10 +113,10 @@ fn has_debug_files() -> bool {
     std::fs::read_dir("/usr/lib/debug/.build-id").is_ok_and(|mut entries| entries.next().is_some())
 }
 
-fn reason(python: &Python) -> Option<&str> {
+fn unsupported(python: &Python) -> Option<(&str, &str)> {
     match &python.support {
         Support::Supported => None,
-        Support::Unsupported { reason } => Some(reason),
+        Support::Unsupported { reason, advice } => Some((reason, advice)),
     }
 }
 
@@ -143,16 +145,27 @@ fn write_list(found: &Doctor, out: &mut dyn Write) -> anyhow::Result<()> {
     for python in &found.pythons {
         let version = python.version.as_deref().unwrap_or("unknown version");
         let kind = if python.is_virtual_environment { ", virtual environment" } else { "" };
-        let verdict =
-            reason(python).map_or("ready".to_owned(), |reason| format!("{reason}; its process series can be recorded"));
+        let verdict = unsupported(python).map_or("ready", |(reason, _)| reason);
         let line = format!("python: {} ({version}{kind}): {verdict}", python.path.display());
         writeln!(out, "{}", plain(&line))?;
+        if let Some((_, advice)) = unsupported(python) {
+            writeln!(out, "  its process series can be recorded; {}", plain(advice))?;
+        }
+        if python.is_without_pymalloc {
+            writeln!(out, "  built without pymalloc: every object is a malloc; counted all the same, once each")?;
+        }
         for package in PACKAGES.iter().filter(|package| python.packages.iter().any(|name| name == package.name)) {
             writeln!(out, "  {}: {}", package.name, package.advice)?;
         }
     }
-    if let Some(limit) = found.memory_limit_bytes.or(found.physical_memory_bytes) {
-        writeln!(out, "memory limit: {}", bytes(limit as i64))?;
+    let machine = found.physical_memory_bytes.map_or_else(|| "unknown".to_owned(), |memory| bytes(memory as i64));
+    match found.memory_limit_bytes {
+        Some(limit) => writeln!(
+            out,
+            "memory limit: {} by control group, of {machine}; a snapshot before it is reached: run --snapshot-at 85%",
+            bytes(limit as i64)
+        )?,
+        None => writeln!(out, "memory limit: none, the machine has {machine}")?,
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ mod heap_formats;
 mod heap_terminal;
 mod heaps;
 mod identity;
+mod interpreters;
 mod kills;
 mod line_tables;
 mod long_runs;
