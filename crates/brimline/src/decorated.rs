@@ -1,6 +1,7 @@
 //! Whether a command line starts a Python program that has `@profile` in it.
 
-use std::ffi::{OsStr, OsString};
+use std::collections::{BTreeSet, VecDeque};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,18 +11,29 @@ const LONGEST_SCRIPT: u64 = 4 << 20;
 /// Arguments in front of a script: `uv run --with x python -X dev app.py`.
 const MOST_ARGUMENTS: usize = 16;
 
-/// True if the script named on the command line decorates a function with `profile`, or imports `memory_profiler`; also
-/// for `python -m memory_profiler`. Modules that the script imports are not looked at.
+/// So many modules that a script imports are looked at.
+const MOST_MODULES: usize = 256;
+
+/// True if the script named on the command line decorates a function with `profile`, or imports `memory_profiler`, or if a
+/// module beside it does that it imports, directly or not; also for `python -m memory_profiler`.
 pub(crate) fn names_profile(command: &[OsString]) -> bool {
     let mut words = command.iter().take(MOST_ARGUMENTS).peekable();
     while let Some(word) = words.next() {
         let next = words.peek().map(|next| next.as_os_str());
         let found = match (word.as_encoded_bytes(), next) {
             (b"-m", Some(module)) => {
-                return module == "memory_profiler" || module_files(module).iter().any(|file| mentions_file(file));
+                let files = module_files(Path::new(""), &module.to_string_lossy());
+                return module == "memory_profiler" || mentioned_from(files, Path::new(""));
             }
-            (b"-c", Some(code)) => return mentions(&code.to_string_lossy()),
-            _ => mentions_file(Path::new(word)),
+            (b"-c", Some(code)) => {
+                let code = code.to_string_lossy();
+                return mentions(&code) || mentioned_from(imported(&code, Path::new(""), Path::new("")), Path::new(""));
+            }
+            _ => match word.to_string_lossy().split_once(':') {
+                // `gunicorn shop.app:create()`
+                Some((module, _)) => mentioned_from(module_files(Path::new(""), module), Path::new("")),
+                None => mentioned_from(vec![PathBuf::from(word)], Path::new(word).parent().unwrap_or(Path::new(""))),
+            },
         };
         if found {
             return true;
@@ -30,21 +42,62 @@ pub(crate) fn names_profile(command: &[OsString]) -> bool {
     false
 }
 
-fn module_files(module: &OsStr) -> Vec<PathBuf> {
-    let path = module.to_string_lossy().replace('.', "/");
-    vec![PathBuf::from(format!("{path}.py")), PathBuf::from(path).join("__main__.py")]
+/// Whether one of the files, or one that they import from `folder` or from their own package, uses `profile`.
+fn mentioned_from(files: Vec<PathBuf>, folder: &Path) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut next = VecDeque::from(files);
+    while let Some(file) = next.pop_front() {
+        if seen.len() == MOST_MODULES || !seen.insert(file.clone()) {
+            continue;
+        }
+        let Some(text) = script(&file) else { continue };
+        if mentions(&text) {
+            return true;
+        }
+        next.extend(imported(&text, folder, file.parent().unwrap_or(Path::new(""))));
+    }
+    false
 }
 
-/// Of files that end in `.py` or name Python in their first line.
-fn mentions_file(path: &Path) -> bool {
+/// Files of the modules that `text` imports: absolute names below `folder`, relative ones below `package`.
+fn imported(text: &str, folder: &Path, package: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for line in text.lines().map(str::trim_start) {
+        if let Some(names) = line.strip_prefix("import ") {
+            for name in names.split(',').filter_map(|part| part.split_whitespace().next()) {
+                files.extend(module_files(folder, name));
+            }
+        } else if let Some((module, names)) = line.strip_prefix("from ").and_then(|rest| rest.split_once(" import ")) {
+            let name = module.trim().trim_start_matches('.');
+            let dots = module.trim().len() - name.len();
+            let base = if dots == 0 { Some(folder) } else { package.ancestors().nth(dots - 1) };
+            let Some(base) = base else { continue };
+            files.extend(module_files(base, name));
+            // What is imported may be a module of that package.
+            let package = base.join(name.replace('.', "/"));
+            for name in names.split(|c: char| c == ',' || c == '(').filter_map(|part| part.split_whitespace().next()) {
+                files.extend(module_files(&package, name));
+            }
+        }
+    }
+    files
+}
+
+/// Where the module may be.
+fn module_files(folder: &Path, module: &str) -> Vec<PathBuf> {
+    let path = folder.join(module.replace('.', "/"));
+    ["__init__.py", "__main__.py"].map(|name| path.join(name)).into_iter().chain([path.with_extension("py")]).collect()
+}
+
+/// The text of a file that ends in `.py` or names Python in its first line.
+fn script(path: &Path) -> Option<String> {
     let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| {
-        let is_file = file.metadata()?.is_file();
-        file.take(if is_file { LONGEST_SCRIPT } else { 0 }).read_to_end(&mut text)
-    });
+    let file = File::open(path).ok()?;
+    let is_file = file.metadata().ok()?.is_file();
+    file.take(if is_file { LONGEST_SCRIPT } else { 0 }).read_to_end(&mut text).ok()?;
     let is_script = path.extension().is_some_and(|ending| ending == "py" || ending == "pyw")
         || text.starts_with(b"#!") && first_line(&text).contains("python");
-    read.is_ok() && is_script && mentions(&String::from_utf8_lossy(&text))
+    is_script.then(|| String::from_utf8_lossy(&text).into_owned())
 }
 
 fn first_line(text: &[u8]) -> String {
@@ -86,6 +139,23 @@ mod tests {
         assert!(names_profile(&command(&["python3", "-m", "memory_profiler", "other.py"])));
         assert!(names_profile(&command(&["python3", "-c", "import memory_profiler"])));
         assert!(!names_profile(&command(&["python3", "-m", "http.server", path])));
+        for (name, text) in [
+            ("direct.py", "import os, app as main"),
+            ("through.py", "from pack.inner import (\n    work)"),
+            ("member.py", "if True:\n    from pack import inner"),
+            ("pack/inner.py", "from ..pack import deep"),
+            ("pack/deep.py", "from . import deepest\nimport through"),
+            ("pack/deepest.py", "import app"),
+            ("alone.py", "import os, apple\nfrom .. import app\nfrom collections import deque"),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("is made");
+            std::fs::write(path, text).expect("writes");
+        }
+        for (name, wanted) in [("direct.py", true), ("through.py", true), ("member.py", true), ("alone.py", false)] {
+            let path = folder.path().join(name);
+            assert_eq!(names_profile(&command(&["python3", path.to_str().expect("text")])), wanted, "{name}");
+        }
         assert!(!names_profile(&command(&["ls", folder.path().to_str().expect("text")])));
     }
 }
