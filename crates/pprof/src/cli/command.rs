@@ -28,7 +28,8 @@ const fn kind(name: &'static str, report: Format, help: &'static str) -> Kind {
 
 const NO_DISASSEMBLER: &str =
     "it needs a disassembler; use `-list` for source lines, or `go tool pprof` for this report";
-const NO_LAYOUT: &str = "`-svg` draws the graph without graphviz; for other formats pipe `-dot` into graphviz's `dot`";
+const NO_LAYOUT: &str =
+    "`-svg` and `-png` draw the graph without graphviz; for other formats pipe `-dot` into graphviz's `dot`";
 const NO_VIEWER: &str = "it opens a viewer; write the report with `-dot` or `-callgrind` and `-output=FILE`";
 
 const fn without(name: &'static str, reason: &'static str, has_argument: bool, help: &'static str) -> Kind {
@@ -55,7 +56,7 @@ pub(crate) static KINDS: [Kind; 27] = [
     Kind { has_argument: true, ..kind("list", Format::List, "Output annotated source for functions matching regexp") },
     without("pdf", NO_LAYOUT, false, "Outputs a graph in PDF format"),
     Kind { has_argument: true, ..kind("peek", Format::Tree, "Output callers/callees of functions matching regexp") },
-    without("png", NO_LAYOUT, false, "Outputs a graph image in PNG format"),
+    Kind { file: Some("profile.png"), ..kind("png", Format::Svg, "Outputs a graph image in PNG format") },
     Kind {
         file: Some("profile.pb.gz"),
         ..kind("proto", Format::Proto, "Outputs the profile in compressed protobuf format")

@@ -63,6 +63,7 @@ pub(crate) fn generate(
         symbol: argument.map(|text| expression("argument", text)).transpose()?.flatten(),
         source_path: config.source_path.clone(),
         trim_path: config.trim_path.clone(),
+        zone: host.zone(view.time_nanos.div_euclid(1_000_000_000)),
     };
     let total = Report::new(view, options.clone()).total;
     if !config.relative_percentages {
@@ -73,6 +74,9 @@ pub(crate) fn generate(
     if format == Format::Flame {
         let html = std::path::Path::new(&config.output).extension().is_some_and(|extension| extension == "html");
         return Ok(host.flame(&report.call_tree(config.compared), html)?);
+    }
+    if kind.name == "png" {
+        return Ok(host.png(&report.drawing())?);
     }
     let mut out = Vec::new();
     report.write(&mut out, host)?;
