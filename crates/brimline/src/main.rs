@@ -24,6 +24,7 @@ mod trend_input;
 mod trend_marks;
 mod trend_sites;
 mod view;
+mod workload;
 
 use std::io::Write;
 
