@@ -66,6 +66,17 @@ for python in "${PYTHONS[@]:0:1}" "${PYTHONS[@]:${#PYTHONS[@]}-1:1}"; do
     services=${services:+$services:}$(make_venv "$python" "services-${python##*/}" crates/brimline/tests/requirements-services.txt)
 done
 [ -z "$services" ] || export BRIMLINE_TEST_SERVICE_VENVS=$services
+# What people use today, in its newest and in old releases: on the first interpreter.
+if [ ${#PYTHONS[@]} -gt 0 ]; then
+    python=${PYTHONS[0]}
+    BRIMLINE_TEST_TOOLS_VENV=$(make_venv "$python" "tools-${python##*/}" crates/brimline/tests/requirements-tools.txt)
+    BRIMLINE_TEST_OLD_MEMRAYS=''
+    for release in 1.10 1.18; do
+        venv=$(make_venv "$python" "memray-$release" "crates/brimline/tests/requirements-memray-$release.txt")
+        BRIMLINE_TEST_OLD_MEMRAYS=${BRIMLINE_TEST_OLD_MEMRAYS:+$BRIMLINE_TEST_OLD_MEMRAYS:}$venv
+    done
+    export BRIMLINE_TEST_TOOLS_VENV BRIMLINE_TEST_OLD_MEMRAYS
+fi
 # A part of pytest's own suite is one of the real programs; only the source package has it.
 if [ -n "$pythons" ]; then
     release=$(sed -n 's/^pytest==\([0-9.]*\).*/\1/p' crates/brimline/tests/requirements.txt | head -1)
@@ -116,6 +127,20 @@ if command -v npm >/dev/null; then
         touch "$folder/.complete"
     fi
     export BRIMLINE_TEST_NODE_PACKAGES=$folder
+fi
+
+# Two wheels of this checkout, before the tests: building replaces the command that they run.
+if [ -n "${BRIMLINE_TEST_TOOLS_VENV:-}" ] && { [ $# = 0 ] || [ "${BRIMLINE_BUILD_WHEELS:-0}" = 1 ]; }; then
+    BRIMLINE_TEST_WHEELS=''
+    for number in 1 2; do
+        say "building a wheel"
+        rm -rf "$cache/wheel-$number"
+        SOURCE_DATE_EPOCH=1700000000 "$BRIMLINE_TEST_TOOLS_VENV/bin/maturin" build \
+            --profile "${BRIMLINE_WHEEL_PROFILE:-dev}" -o "$cache/wheel-$number" >"$cache/wheel.log" 2>&1 ||
+            { cat "$cache/wheel.log" >&2; exit 1; }
+        BRIMLINE_TEST_WHEELS=${BRIMLINE_TEST_WHEELS:+$BRIMLINE_TEST_WHEELS:}$(echo "$cache/wheel-$number"/*.whl)
+    done
+    export BRIMLINE_TEST_WHEELS
 fi
 
 # Go programs under test, and the package that they import.

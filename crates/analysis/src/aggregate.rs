@@ -34,6 +34,8 @@ pub enum Attribution {
     Own,
     /// Every one, once each: callees are included, rows overlap.
     Cumulative,
+    /// Every one, as often as it is in the stack: what `cumulative` means to tracemalloc.
+    EveryFrame,
 }
 
 /// A question to a profile.
@@ -230,14 +232,14 @@ fn by_frame(profile: &Profile, query: Query<'_>, selection: &Selection<'_>, sums
                     largest[row as usize] = value;
                 }
             }
-            (Attribution::Cumulative, _) => {
+            (Attribution::Cumulative | Attribution::EveryFrame, _) => {
                 if !selection.keeps_stack(sample) {
                     continue;
                 }
                 add(&mut sums.totals, values);
                 for frame in profile.frames_of(sample.stack).filter(|frame| selection.keeps_frame(*frame)) {
                     let row = rows_of_frames[frame.0 as usize];
-                    if seen_in[row as usize] != index {
+                    if seen_in[row as usize] != index || query.attribution == Attribution::EveryFrame {
                         seen_in[row as usize] = index;
                         sums.add(row, values);
                     }
@@ -326,6 +328,15 @@ mod tests {
     fn cumulative_counts_recursion_once() {
         let rows = table(By::Function, Attribution::Cumulative, &Filter::default());
         assert_eq!(rows, expect(&[("main", 140), ("raw_decode", 100), ("keep", 40), ("none", 7)]));
+    }
+
+    #[test]
+    fn recursion_counts_again_where_every_frame_does() {
+        let rows = table(By::File, Attribution::Cumulative, &Filter::default());
+        let every = table(By::File, Attribution::EveryFrame, &Filter::default());
+        let of = |rows: &[(String, i64)], file: &str| rows.iter().find(|(name, _)| name == file).map(|row| row.1);
+        assert_eq!(of(&rows, "/srv/app.py"), Some(140));
+        assert_eq!(of(&every, "/srv/app.py"), Some(100 + 3 * 40));
     }
 
     #[test]

@@ -20,6 +20,20 @@ pub struct Filter {
     pub kinds: Vec<String>,
     /// Attribute to the innermost frame in the project's own files and leave out what has none.
     pub ownership: Ownership,
+    /// What the patterns decide about.
+    pub scope: Scope,
+}
+
+/// What `include` and `exclude` decide about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Places: a row is kept or left out. In views of whole stacks one kept frame keeps the stack.
+    #[default]
+    Places,
+    /// Stacks, by their innermost frame; all their frames count then. So does `tracemalloc.Filter`.
+    Innermost,
+    /// Stacks, by all their frames: one that matches decides. So does `tracemalloc.Filter` with `all_frames`.
+    AnyFrame,
 }
 
 /// Whose frames memory is attributed to.
@@ -35,16 +49,21 @@ pub enum Ownership {
 /// A pattern over functions, files and modules: `*` stands for any text, `?` for one character.
 ///
 /// Without a wildcard it matches a function's full or last name, a module with all below it, and any part of a path
-/// that is whole folders and files (`app/models.py`, `pandas/core`).
+/// that is whole folders and files (`app/models.py`, `pandas/core`). With `:12` behind it, it matches that line alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     text: String,
+    line: Option<u32>,
 }
 
 impl Pattern {
     /// A pattern as the user wrote it.
     pub fn new(text: &str) -> Self {
-        Self { text: text.to_owned() }
+        let (place, line) = match text.rsplit_once(':') {
+            Some((place, line)) if !place.is_empty() => (place, line.parse().ok()),
+            _ => (text, None),
+        };
+        Self { text: if line.is_some() { place } else { text }.to_owned(), line }
     }
 
     /// Whether it matches a function with its file and module.
@@ -122,11 +141,14 @@ fn is_go_name(text: &str, function: &str, package: Option<&str>) -> bool {
 pub struct Selection<'p> {
     profile: &'p Profile,
     label_sets: Vec<bool>,
-    /// By function: matches include and exclude.
-    functions: Vec<bool>,
+    /// By frame: matches one of include, or there are none.
+    included: Vec<bool>,
+    /// By frame: matches one of exclude.
+    excluded: Vec<bool>,
     /// By function: may be attributed to.
     owners: Vec<bool>,
     narrows: bool,
+    scope: Scope,
     /// Whether memory without a frame counts: it belongs to no pattern and to no project.
     keeps_frameless: bool,
 }
@@ -147,12 +169,6 @@ impl Filter {
                 && labelled
                 && (self.threads.is_empty() || self.threads.iter().any(|name| name.matches_text(thread)))
         });
-        let named = |function: &brimline_profile::Function| {
-            let (name, file) = (profile.strings.get(function.name), profile.strings.get(function.file));
-            let module = places.module_of(profile, *function);
-            let any = |patterns: &[Pattern]| patterns.iter().any(|p| p.matches(name, file, module.as_deref()));
-            (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
-        };
         let narrows = !self.include.is_empty() || !self.exclude.is_empty();
         let owned = |function: &brimline_profile::Function| match self.ownership {
             Ownership::Anyone => true,
@@ -161,12 +177,38 @@ impl Filter {
         Selection {
             profile,
             label_sets: label_sets.collect(),
-            functions: if narrows { profile.functions.iter().map(named).collect() } else { Vec::new() },
+            included: if self.include.is_empty() {
+                vec![true; profile.frames.len()]
+            } else {
+                matching_frames(profile, places, &self.include)
+            },
+            excluded: matching_frames(profile, places, &self.exclude),
             owners: profile.functions.iter().map(owned).collect(),
             narrows,
-            keeps_frameless: !narrows && self.ownership == Ownership::Anyone,
+            scope: self.scope,
+            keeps_frameless: self.ownership == Ownership::Anyone
+                && (!narrows || self.scope != Scope::Places && self.include.is_empty()),
         }
     }
+}
+
+/// Of each frame whether one of the patterns matches it.
+fn matching_frames(profile: &Profile, places: &Places, patterns: &[Pattern]) -> Vec<bool> {
+    let mut matching = vec![false; profile.frames.len()];
+    for pattern in patterns {
+        let by_function: Vec<bool> = profile
+            .functions
+            .iter()
+            .map(|function| {
+                let (name, file) = (profile.strings.get(function.name), profile.strings.get(function.file));
+                pattern.matches(name, file, places.module_of(profile, *function).as_deref())
+            })
+            .collect();
+        for (found, frame) in matching.iter_mut().zip(&profile.frames) {
+            *found |= by_function[frame.function.0 as usize] && pattern.line.is_none_or(|line| line == frame.line);
+        }
+    }
+    matching
 }
 
 /// Where a sample is counted.
@@ -181,15 +223,29 @@ pub enum Attributed {
 }
 
 impl Selection<'_> {
-    /// Whether the sample's thread and kind are wanted.
+    /// Whether the sample's thread and kind are wanted, and its stack where patterns decide about stacks.
     pub fn keeps_labels(&self, sample: Sample) -> bool {
-        self.label_sets[sample.labels.0 as usize]
+        self.label_sets[sample.labels.0 as usize] && self.keeps_whole_stack(sample.stack)
+    }
+
+    fn keeps_whole_stack(&self, stack: StackId) -> bool {
+        if !self.narrows || self.scope == Scope::Places {
+            return true;
+        }
+        let considered = if self.scope == Scope::Innermost { 1 } else { usize::MAX };
+        let (mut included, mut excluded) = (stack == StackId::ROOT && self.keeps_frameless, false);
+        for frame in self.profile.frames_of(stack).take(considered) {
+            included |= self.included[frame.0 as usize];
+            excluded |= self.excluded[frame.0 as usize];
+        }
+        included && !excluded
     }
 
     /// Whether memory may be attributed to this frame.
     pub fn keeps_frame(&self, frame: FrameId) -> bool {
-        let function = self.profile.frames[frame.0 as usize].function.0 as usize;
-        self.owners[function] && (!self.narrows || self.functions[function])
+        let index = frame.0 as usize;
+        let is_kept = !self.narrows || self.scope != Scope::Places || self.included[index] && !self.excluded[index];
+        is_kept && self.owners[self.profile.frames[index].function.0 as usize]
     }
 
     /// The frame that a sample's own memory belongs to.
@@ -253,6 +309,28 @@ mod tests {
         for no in ["loa", "sho", "pp/models.py", "models", "x*", "", "app.models"] {
             assert!(!matches(no), "{no}");
         }
+    }
+
+    #[test]
+    fn patterns_decide_about_lines_and_about_whole_stacks() {
+        let profile = crate::example::service();
+        let places = Places::new(Some("/srv"));
+        let kept = |include: &[&str], exclude: &[&str], scope: Scope| {
+            let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::new(text)).collect();
+            let filter = Filter { include: patterns(include), exclude: patterns(exclude), scope, ..Filter::default() };
+            let selection = filter.select(&profile, &places);
+            let kept = profile.samples().filter(|(sample, _)| selection.keeps_stack(*sample));
+            kept.map(|(_, values)| values[0]).sum::<i64>()
+        };
+        assert_eq!(kept(&["app.py"], &[], Scope::Places), 140);
+        assert_eq!(kept(&["app.py"], &[], Scope::Innermost), 40);
+        assert_eq!(kept(&["app.py"], &[], Scope::AnyFrame), 140);
+        assert_eq!(kept(&[], &["app.py"], Scope::Innermost), 107);
+        assert_eq!(kept(&[], &["app.py"], Scope::AnyFrame), 7);
+        assert_eq!(kept(&["app.py:9"], &[], Scope::Innermost), 40);
+        assert_eq!(kept(&["app.py:8"], &[], Scope::Innermost), 0);
+        assert_eq!(kept(&["app.py:8"], &[], Scope::AnyFrame), 40);
+        assert_eq!(kept(&["app.py:3"], &["keep"], Scope::AnyFrame), 100);
     }
 
     #[test]

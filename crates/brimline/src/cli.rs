@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     attach, baseline, compare_trends, completions, demo, diff, doctor, export, goroutines, heap, import, lines, man,
-    mark, pprof, report, run, runs, snapshot, trend,
+    mark, pprof, report, run, runs, snapshot, tracker, trend,
 };
 
 /// Finds memory problems in programs: record one, see which lines hold the memory, compare two runs.
@@ -58,6 +58,9 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     /// The main job on a small leaky program, each command shown
     Demo(demo::Args),
+    /// Where the tracker lies, for the Python package
+    #[command(hide = true)]
+    Tracker(tracker::Args),
     /// Shell completions
     Completions(completions::Args),
     /// The manual pages

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use brimline_analysis::aggregate::Attribution;
 use brimline_analysis::places::Places;
 use brimline_profile::formats::recording::{OpenError, Recorded, Recordings, is_recording};
 use brimline_store::artifacts::{self, RecordingFile};
@@ -39,6 +40,8 @@ pub(crate) struct Input {
     pub(crate) measured: [bool; 6],
     /// What a file from elsewhere is, for the head of a report.
     pub(crate) about: Option<String>,
+    /// What `--cumulative` means in it.
+    pub(crate) cumulative: Attribution,
     /// RSS minus tracked bytes, where both are known.
     pub(crate) untracked: Untracked,
     /// What is known beside the heap profile of Go programs.
@@ -217,6 +220,7 @@ fn read_all(files: &[RecordingFile]) -> anyhow::Result<(Input, Vec<String>)> {
         source: SourceText::default(),
         measured: [true; 6],
         about: None,
+        cumulative: Attribution::Cumulative,
         untracked: Untracked::default(),
         go: None,
         exit_code,
@@ -288,6 +292,7 @@ fn load_file(path: &Path, process: Option<u32>) -> anyhow::Result<(Input, Vec<St
         source: SourceText::new(folder),
         measured: [true; 6],
         about: None,
+        cumulative: Attribution::Cumulative,
         untracked: Untracked::default(),
         go: None,
         exit_code: completeness(&decoded.warnings),
@@ -313,11 +318,12 @@ fn load_foreign(path: &Path, bytes: &[u8], process: Option<u32>) -> anyhow::Resu
         source: SourceText::new(folder),
         measured: numbers.measured,
         about: Some(numbers.about),
+        cumulative: numbers.cumulative,
         untracked: Untracked::default(),
         go: None,
-        exit_code: ExitCode::FINE,
+        exit_code: completeness(&numbers.warnings),
     };
-    Ok((input, Vec::new()))
+    Ok((input, numbers.warnings))
 }
 
 fn completeness(warnings: &[String]) -> ExitCode {

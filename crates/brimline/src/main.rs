@@ -3,6 +3,7 @@
 mod allocators;
 mod cli;
 mod commands;
+mod decorated;
 mod exit_code;
 mod flame;
 mod go;
@@ -10,6 +11,7 @@ mod imported;
 mod input;
 mod metric;
 mod page_server;
+mod python_package;
 mod quantity;
 mod refusal;
 mod report;

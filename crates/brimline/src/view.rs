@@ -1,7 +1,7 @@
 //! Options that report, diff, lines and export share: which rows, which memory.
 
 use brimline_analysis::aggregate::By;
-use brimline_analysis::filter::{Filter, Ownership, Pattern};
+use brimline_analysis::filter::{Filter, Ownership, Pattern, Scope};
 use clap::{Args, ValueEnum};
 
 /// What a row of a report stands for.
@@ -77,10 +77,22 @@ pub(crate) enum Kind {
     Fd,
 }
 
+/// Which frames the patterns are compared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MatchFrames {
+    /// Those a row stands for
+    #[default]
+    Row,
+    /// The innermost of a stack
+    Innermost,
+    /// All of a stack
+    Any,
+}
+
 /// Filters on what counts.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct FilterArgs {
-    /// Keep only functions, files or modules that match (`json`, `app/models.py`, `Session.*`); repeatable.
+    /// Keep only functions, files, lines or modules that match (`json`, `app/models.py:42`, `Session.*`); repeatable.
     ///
     /// The innermost frame decides; with --cumulative, in trees and by stack or thread, any frame of the stack.
     #[arg(long, value_name = "PATTERN", help_heading = "Filters")]
@@ -97,6 +109,10 @@ pub(crate) struct FilterArgs {
     /// Only this kind of memory; repeatable [default: python, malloc, mmap]
     #[arg(long, value_name = "KIND", value_enum, help_heading = "Filters")]
     pub(crate) kind: Vec<Kind>,
+    /// What --include and --exclude look at: the frame a row stands for, or to keep or leave out whole stacks their
+    /// innermost frame or any frame (as tracemalloc's filters do).
+    #[arg(long, value_name = "FRAMES", value_enum, default_value = "row", help_heading = "Filters")]
+    pub(crate) match_frames: MatchFrames,
     /// Attribute memory to the innermost line of your own project, leave out the rest.
     #[arg(long, help_heading = "Filters")]
     pub(crate) project_only: bool,
@@ -129,6 +145,11 @@ impl FilterArgs {
             labels: self.label.clone(),
             kinds: self.kind.iter().filter_map(kind).collect(),
             ownership: if self.project_only { Ownership::Project } else { Ownership::Anyone },
+            scope: match self.match_frames {
+                MatchFrames::Row => Scope::Places,
+                MatchFrames::Innermost => Scope::Innermost,
+                MatchFrames::Any => Scope::AnyFrame,
+            },
         }
     }
 }

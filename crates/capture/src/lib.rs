@@ -20,6 +20,7 @@ mod forwarding;
 mod git;
 pub mod go;
 pub mod http;
+mod interpreters;
 mod launch;
 mod mailbox;
 mod observer;

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Name of the store's folder in a project.
 const FOLDER: &str = ".brimline";
+/// A store above a folder that holds one of these belongs to something else.
+const REPOSITORY_SIGNS: [&str; 2] = [".git", ".hg"];
 /// A folder that holds one of these is a project's own.
 const PROJECT_SIGNS: [&str; 7] =
     [".git", ".hg", "pyproject.toml", "setup.py", "brimline.toml", "package.json", "go.mod"];
@@ -15,7 +17,7 @@ const PROJECT_SIGNS: [&str; 7] =
 pub enum LocationSource {
     /// `--store` or `BRIMLINE_STORE`.
     Given,
-    /// A `.brimline` in the working directory or above.
+    /// A `.brimline` in the working directory or above, within its repository.
     Found,
     /// None was found: a new one beside the project.
     NewInProject,
@@ -47,12 +49,17 @@ impl Location {
             return Self { root, source: LocationSource::Given };
         }
         if let Some(cwd) = cwd {
-            let found = cwd.ancestors().map(|folder| folder.join(FOLDER)).find(|root| is_own_folder(root));
-            if let Some(root) = found {
+            let has = |folder: &Path, signs: &[&str]| signs.iter().any(|sign| folder.join(sign).exists());
+            let top = cwd.ancestors().position(|folder| has(folder, &REPOSITORY_SIGNS)).unwrap_or(usize::MAX);
+            let mut folders = cwd.ancestors().take(top.saturating_add(1)).map(|folder| folder.join(FOLDER));
+            if let Some(root) = folders.find(|root| is_own_folder(root)) {
                 return Self { root, source: LocationSource::Found };
             }
-            let sign = |folder: &&Path| PROJECT_SIGNS.iter().any(|sign| folder.join(sign).exists());
-            let project = cwd.ancestors().find(sign).filter(|project| is_writable(project)).unwrap_or(cwd);
+            let project = cwd
+                .ancestors()
+                .find(|folder| has(folder, &PROJECT_SIGNS))
+                .filter(|project| is_writable(project))
+                .unwrap_or(cwd);
             if is_writable(project) {
                 return Self { root: project.join(FOLDER), source: LocationSource::NewInProject };
             }
@@ -106,7 +113,8 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let deep = base.path().join("project/src/deep");
         std::fs::create_dir_all(&deep).unwrap();
-        std::fs::write(base.path().join("project/pyproject.toml"), "").unwrap();
+        std::fs::create_dir(base.path().join("project/.git")).unwrap();
+        std::fs::create_dir(base.path().join(".brimline")).unwrap();
         let location = Location::find(None, Some(&deep), None);
         assert_eq!(location.source, LocationSource::NewInProject);
         assert_eq!(location.root, base.path().join("project/.brimline"));

@@ -35,11 +35,20 @@ pub(crate) extern "C" fn start() {
     // SAFETY: the C library is ready when constructors run.
     unsafe {
         let folder = libc::getenv(FOLDER_VARIABLE.as_ptr());
+        if !folder.is_null() {
+            begin(CStr::from_ptr(folder));
+        }
+    }
+}
+
+/// Starts to count, with a recording in `folder`; or leaves a note there that says why not.
+pub(crate) fn begin(folder: &CStr) {
+    // SAFETY: the C library is ready when constructors run.
+    unsafe {
         let version = libc::dlsym(libc::RTLD_DEFAULT, c"Py_GetVersion".as_ptr());
-        if folder.is_null() || version.is_null() {
+        if version.is_null() {
             return;
         }
-        let folder = CStr::from_ptr(folder);
         let version: unsafe extern "C" fn() -> *const c_char = core::mem::transmute(version);
         let version = CStr::from_ptr(version()).to_bytes();
         let number = version.split(|&byte| byte == b' ').next().unwrap_or(version);
@@ -198,11 +207,28 @@ unsafe extern "C" fn on_main_thread(_: *mut c_void) -> c_int {
         }
     }
     register_at_exit();
+    inject();
     // Until it is asked for its name, which a program that ends at once never is.
     ticker::set_name(libc::pthread_self() as u64, b"MainThread");
     ticker::ensure_running();
     (api.err_restore)(kind, value, trace);
     0
+}
+
+/// Path of a Python script that runs before the program's own code: it provides `profile` where that is asked for.
+const INJECT_VARIABLE: &CStr = c"BRIMLINE_TRACKER_INJECT";
+
+/// Runs the script that was asked for. Nothing it allocates is counted, and it leaves no name in `__main__`.
+unsafe fn inject() {
+    if libc::getenv(INJECT_VARIABLE.as_ptr()).is_null() {
+        return;
+    }
+    let run = libc::dlsym(libc::RTLD_DEFAULT, c"PyRun_SimpleString".as_ptr());
+    if !run.is_null() {
+        let run: unsafe extern "C" fn(*const c_char) -> c_int = core::mem::transmute(run);
+        // The interpreter may be in the middle of importing `os`.
+        run(c"exec(compile(open(__import__('posix').environ[b'BRIMLINE_TRACKER_INJECT'], encoding='utf-8').read(), '<brimline>', 'exec'), {'__name__': 'brimline.inject'})".as_ptr());
+    }
 }
 
 /// True in the middle of the import system's own code, whose locks do not bear another import by the same thread (up to

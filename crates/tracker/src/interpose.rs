@@ -10,7 +10,7 @@ use crate::python::own_thread_state;
 use crate::shard::Kind;
 use crate::stack::current_node;
 use crate::system::KeepErrno;
-use crate::{bring_up, lines, sampling, shadow, state, threads};
+use crate::{bring_up, lines, patch, sampling, shadow, state, threads};
 
 /// The next definition of a function.
 pub(crate) struct Next(AtomicPtr<c_void>, &'static CStr);
@@ -28,11 +28,26 @@ impl Next {
 
     #[cold]
     fn find(&self) -> *mut c_void {
-        // SAFETY: looks up a name in the libraries loaded after this one.
-        let address = unsafe { libc::dlsym(libc::RTLD_NEXT, self.1.as_ptr()) };
+        // Preloaded, this library is the first of all, and others come after it. Loaded late, it is none of those that
+        // the program's calls were bound to.
+        let scope = if IS_LATE.load(Ordering::Relaxed) { libc::RTLD_DEFAULT } else { libc::RTLD_NEXT };
+        // SAFETY: looks up a name in the libraries loaded.
+        let mut address = unsafe { libc::dlsym(scope, self.1.as_ptr()) };
+        if scope == libc::RTLD_DEFAULT && patch::is_stub(self.1, address) {
+            // SAFETY: as above.
+            address = unsafe { libc::dlsym(libc::RTLD_NEXT, self.1.as_ptr()) };
+        }
         self.0.store(address, Ordering::Relaxed);
         address
     }
+}
+
+/// Set when the library was loaded into a running program.
+static IS_LATE: AtomicBool = AtomicBool::new(false);
+
+/// From now on the functions replaced are those that the program has used so far; before anything is counted.
+pub(crate) fn expect_late() {
+    IS_LATE.store(true, Ordering::Relaxed);
 }
 
 macro_rules! next {

@@ -20,9 +20,13 @@ mod codes;
 #[cfg(not(test))]
 mod descriptors;
 #[cfg(not(test))]
+mod embed;
+#[cfg(not(test))]
 mod fork;
 #[cfg(not(test))]
 mod interpose;
+#[cfg(not(test))]
+mod line_table;
 mod lines;
 mod lock;
 mod map;
@@ -30,6 +34,8 @@ mod map;
 mod mappings;
 mod native;
 mod offsets;
+#[cfg(not(test))]
+mod patch;
 #[cfg(not(test))]
 mod public_frames;
 #[cfg(not(test))]

@@ -97,6 +97,26 @@ fn used(table: Table) -> &'static AtomicU64 {
     unsafe { AtomicU64::from_ptr(header().byte_add(table.used_offset()).cast::<u64>()) }
 }
 
+/// Rows of a table that have been handed out, the first included.
+pub(crate) fn rows(table: Table) -> u32 {
+    used(table).load(Ordering::Relaxed) as u32
+}
+
+/// Copies the file's path with its NUL; false where there is no room for it.
+///
+/// # Safety
+/// `to` has `room` bytes.
+pub(crate) unsafe fn copy_path(to: *mut u8, room: usize) -> bool {
+    FILE.with(|file| {
+        let length = file.path.iter().position(|&byte| byte == 0).unwrap_or(0) + 1;
+        if length == 1 || length > room {
+            return false;
+        }
+        to.copy_from_nonoverlapping(file.path.as_ptr(), length);
+        true
+    })
+}
+
 /// Hands out `count` rows that lie in one extent; `None` when the table is full or the disk is.
 pub(crate) fn take(table: Table, count: usize) -> Option<u32> {
     let slot = table as usize - 1;

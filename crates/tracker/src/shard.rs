@@ -477,6 +477,7 @@ impl Shard {
                 (*header).peak_bytes = live;
                 (*header).epoch += 1;
             }
+            note_local_peak(live);
         }
     }
 
@@ -490,6 +491,7 @@ impl Shard {
             if AtomicI64::from_ptr(&raw mut (*header).peak_bytes).fetch_max(live, Ordering::Relaxed) < live {
                 AtomicU64::from_ptr(&raw mut (*header).epoch).fetch_add(1, Ordering::Relaxed);
             }
+            note_local_peak(live);
         }
     }
 
@@ -504,6 +506,41 @@ impl Shard {
         self.others.clear();
         self.stack.release();
         self.native.release();
+    }
+}
+
+/// The highest number of live bytes since it was asked for last; `MAX` until then.
+static LOCAL_PEAK: AtomicI64 = AtomicI64::new(i64::MAX);
+
+#[inline]
+fn note_local_peak(live: i64) {
+    if live > LOCAL_PEAK.load(Ordering::Relaxed) {
+        LOCAL_PEAK.store(live, Ordering::Relaxed);
+    }
+}
+
+/// Highest number of live bytes since the last call with `reset`.
+pub(crate) fn local_peak(reset: bool) -> i64 {
+    let live = live_bytes();
+    let highest = LOCAL_PEAK.load(Ordering::Relaxed);
+    if reset {
+        LOCAL_PEAK.store(live, Ordering::Relaxed);
+    }
+    if highest == i64::MAX { live } else { highest.max(live) }
+}
+
+/// Live bytes of the process as this thread knows them: of each other thread up to [`TOTAL_SLACK`] may be missing. 0
+/// without a recording.
+pub(crate) fn live_bytes() -> i64 {
+    let header = recording::header();
+    if header.is_null() {
+        return 0;
+    }
+    // SAFETY: the header stays mapped; the slot is this thread's own, and a shard in it is alive.
+    unsafe {
+        let shard = *crate::state::thread_slot();
+        let pending = if shard as usize > crate::state::LEAVING as usize { (*shard).pending } else { 0 };
+        AtomicI64::from_ptr(&raw mut (*header).live_bytes).load(Ordering::Relaxed) + pending
     }
 }
 

@@ -185,6 +185,27 @@ pub(crate) fn for_each_row(mut action: impl FnMut(*mut brimline_recording::layou
     });
 }
 
+/// Waits until no other thread is inside a hook; they are short.
+pub(crate) fn wait_until_outside() {
+    const PATIENCE: u32 = 1000;
+    for _ in 0..PATIENCE {
+        let own = crate::system::tid();
+        let is_busy = THREADS.with(|threads| {
+            threads.all.as_slice().iter().any(|&shard| {
+                // SAFETY: shards are never unmapped outside `fork`; the flag changes under our eyes.
+                unsafe {
+                    (&raw const (*shard).inside).read_volatile() && (*recording::thread((*shard).index)).tid != own
+                }
+            })
+        });
+        if !is_busy {
+            return;
+        }
+        // SAFETY: plain system call.
+        unsafe { libc::sched_yield() };
+    }
+}
+
 /// Publishes what all threads have counted; exact only while the others stand still.
 pub(crate) fn flush_all() {
     THREADS.with(|threads| {

@@ -93,6 +93,8 @@ extern "C" fn run(_: *mut libc::c_void) -> *mut libc::c_void {
             system::futex_wake(done.as_ptr());
         }
     }
+    // Counting may be started anew.
+    RUNNING.store(false, Ordering::Relaxed);
     ptr::null_mut()
 }
 

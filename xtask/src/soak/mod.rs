@@ -3,6 +3,7 @@
 mod heap;
 mod pprof;
 mod programs;
+mod python;
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +13,8 @@ use anyhow::{Context as _, Result, bail};
 /// An area's long tests; `false` when one failed.
 type Area = fn(&Path) -> Result<bool>;
 
-const AREAS: &[(&str, Area)] = &[("programs", programs::run), ("heap", heap::run), ("pprof", pprof::soak)];
+const AREAS: &[(&str, Area)] =
+    &[("programs", programs::run), ("heap", heap::run), ("pprof", pprof::soak), ("python", python::soak)];
 
 /// Runs the named areas, all without a name; goes on after a failure.
 pub(crate) fn run(root: &Path, names: &[String]) -> Result<bool> {

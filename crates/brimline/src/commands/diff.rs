@@ -100,7 +100,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let (bytes, count) = args.metric.pair();
     let pair = pair((&before.recorded.profile, bytes, count), (&after.recorded.profile, bytes, count));
     let filter = args.filter.filter();
-    let attribution = if args.cumulative { Attribution::Cumulative } else { Attribution::Own };
+    let attribution = if args.cumulative { after.cumulative } else { Attribution::Own };
     let query = Query { by, attribution, filter: &filter, places: &after.places, column: AFTER_BYTES };
     let direction = if args.all { Direction::Both } else { Direction::Growth };
     let (mut changes, totals) = changes(&pair, query, direction);

@@ -20,7 +20,7 @@ const LITTLE_SPACE: u64 = 256 << 20;
 /// Arguments.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Looks at the interpreters on PATH, in the active environment and in ./.venv, and lists the Go programs that run.
+    after_help = "Looks at the interpreters of the active environment, of environments in this folder, on PATH, of pyenv, uv and conda, and lists the Go programs that run.
 With a PID or URL: where that Go program serves profiles, who can reach them, and how its limits fit.
 Exit code 0: a program can be recorded; 3: something is missing, and the answer says what."
 )]
@@ -55,7 +55,9 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             json!({
                 "path": python.path.display().to_string(), "version": python.version,
                 "virtual_environment": python.is_virtual_environment,
-                "ready": reason(python).is_none(), "problem": reason(python), "coarse": python.packages,
+                "ready": unsupported(python).is_none(), "problem": unsupported(python).map(|(reason, _)| reason),
+                "advice": unsupported(python).map(|(_, advice)| advice), "pymalloc": !python.is_without_pymalloc,
+                "coarse": python.packages,
             })
         };
         let answer = json!({
@@ -63,7 +65,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             "python": found.pythons.iter().map(python).collect::<Vec<_>>(),
             "tracker": tracker.ok().map(|path| path.display().to_string()),
             "store": store.root().display().to_string(), "store_free_bytes": found.store_free_bytes,
-            "memory_limit_bytes": found.memory_limit_bytes, "physical_memory_bytes": found.physical_memory_bytes,
+            "allocator": allocator(), "memory_limit_bytes": found.memory_limit_bytes, "physical_memory_bytes": found.physical_memory_bytes,
             "go": go::installed(), "debug_files": has_debug_files(), "kernel": found.kernel, "architecture": found.architecture,
         });
         writeln!(out, "{answer}")?;
@@ -75,6 +77,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             "the libraries; install `-dbg` or `-dbgsym` packages for lines of stripped ones"
         };
         writeln!(out, "native frames (run --native-frames): names from {sources}")?;
+        writeln!(out, "allocator: {}", plain(&allocator()))?;
         go::write_installed(&mut out)?;
         writeln!(out, "store: {}", plain(&store.root().display().to_string()))?;
         for problem in &problems {
@@ -88,15 +91,32 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if ready { ExitCode::FINE } else { ExitCode::INCOMPLETE })
 }
 
+/// What programs started here allocate with, as far as the environment says, and what that means.
+fn allocator() -> String {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let preloaded = variable("LD_PRELOAD").unwrap_or_default();
+    let replaced = ["jemalloc", "mimalloc", "tcmalloc"].into_iter().find(|name| preloaded.contains(name));
+    match (variable("PYTHONMALLOC"), replaced) {
+        (Some(value), _) if value.starts_with("malloc") => {
+            format!("PYTHONMALLOC={value}: every Python object is a malloc; counted all the same, once each")
+        }
+        (Some(value), _) => format!("PYTHONMALLOC={value}: counted through Python's own hooks"),
+        (None, Some(name)) => {
+            format!("{name} is preloaded: each block counts once; what C++ takes by `new` is in the untracked number")
+        }
+        (None, None) => "Python's own over the C library's malloc".to_owned(),
+    }
+}
+
 /// Whether debug files of stripped libraries are installed, by build id.
 fn has_debug_files() -> bool {
     std::fs::read_dir("/usr/lib/debug/.build-id").is_ok_and(|mut entries| entries.next().is_some())
 }
 
-fn reason(python: &Python) -> Option<&str> {
+fn unsupported(python: &Python) -> Option<(&str, &str)> {
     match &python.support {
         Support::Supported => None,
-        Support::Unsupported { reason } => Some(reason),
+        Support::Unsupported { reason, advice } => Some((reason, advice)),
     }
 }
 
@@ -125,16 +145,27 @@ fn write_list(found: &Doctor, out: &mut dyn Write) -> anyhow::Result<()> {
     for python in &found.pythons {
         let version = python.version.as_deref().unwrap_or("unknown version");
         let kind = if python.is_virtual_environment { ", virtual environment" } else { "" };
-        let verdict =
-            reason(python).map_or("ready".to_owned(), |reason| format!("{reason}; its process series can be recorded"));
+        let verdict = unsupported(python).map_or("ready", |(reason, _)| reason);
         let line = format!("python: {} ({version}{kind}): {verdict}", python.path.display());
         writeln!(out, "{}", plain(&line))?;
+        if let Some((_, advice)) = unsupported(python) {
+            writeln!(out, "  its process series can be recorded; {}", plain(advice))?;
+        }
+        if python.is_without_pymalloc {
+            writeln!(out, "  built without pymalloc: every object is a malloc; counted all the same, once each")?;
+        }
         for package in PACKAGES.iter().filter(|package| python.packages.iter().any(|name| name == package.name)) {
             writeln!(out, "  {}: {}", package.name, package.advice)?;
         }
     }
-    if let Some(limit) = found.memory_limit_bytes.or(found.physical_memory_bytes) {
-        writeln!(out, "memory limit: {}", bytes(limit as i64))?;
+    let machine = found.physical_memory_bytes.map_or_else(|| "unknown".to_owned(), |memory| bytes(memory as i64));
+    match found.memory_limit_bytes {
+        Some(limit) => writeln!(
+            out,
+            "memory limit: {} by control group, of {machine}; a snapshot before it is reached: run --snapshot-at 85%",
+            bytes(limit as i64)
+        )?,
+        None => writeln!(out, "memory limit: none, the machine has {machine}")?,
     }
     Ok(())
 }

@@ -19,6 +19,8 @@ use crate::stores::{name, open};
 #[derive(clap::Args, Debug)]
 #[command(after_help = "What a file is, is told by its content:
   pprof         profile.proto, gzip or not, and the older texts: heap profiles of Go, Node, C++, Java
+  tracemalloc   snapshots written by Snapshot.dump; nothing in the pickle is executed
+  memray        captures of memray 1.10 to 1.20, logs and aggregated ones
   heapprofile   V8's sampling heap profiles: `node --heap-prof`, DevTools
   heapsnapshot  V8's heap snapshots and timelines, gzip or zstd too; what strings say is left out of the copy
 

@@ -130,7 +130,7 @@ fn answer<'a>(
     };
     let metric = args.metric.unwrap_or(default);
     require(input, metric)?;
-    let attribution = if args.cumulative { Attribution::Cumulative } else { Attribution::Own };
+    let attribution = if args.cumulative { input.cumulative } else { Attribution::Own };
     let (rows, totals) = match args.by.aggregation() {
         Some(by) => {
             let query = Query { by, attribution, filter, places: &input.places, column: metric.column() };

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use anyhow::Context;
 use brimline_capture::go::is_go_command;
 use brimline_capture::{
     LiveState, Observer, Plan, Problem, SnapshotThreshold, SnapshotTriggers, record, signal_number,
@@ -15,9 +16,11 @@ use brimline_store::ProgramExit;
 use brimline_store::{Location, RunFolder, SnapshotRecord};
 use clap::ValueEnum;
 
+use crate::decorated;
 use crate::exit_code::ExitCode;
 use crate::go;
 use crate::input::{self, SelectArgs};
+use crate::python_package;
 use crate::quantity::bytes;
 use crate::refusal::{Refusal, usage};
 use crate::stores::name;
@@ -75,6 +78,19 @@ pub(crate) struct Args {
     /// Also keep what the process grew while each line of this function ran; repeatable. `brimline lines` shows it.
     #[arg(long, value_name = "FUNCTION")]
     pub(crate) lines: Vec<String>,
+    /// Print the line-by-line tables of functions decorated with `@profile`, as `memory_profiler` does; by itself where the
+    /// script has such a decorator.
+    #[arg(long)]
+    pub(crate) profile: bool,
+    /// Resident memory in those tables, not tracked bytes.
+    #[arg(long)]
+    pub(crate) rss: bool,
+    /// Digits behind the point in those tables [default: 1]
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) precision: Option<u8>,
+    /// Append those tables to a file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) table_output: Option<PathBuf>,
     /// Take a snapshot again and again after this time (`30s`, `5m`, `500ms`).
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) snapshot_every: Option<Duration>,
@@ -196,9 +212,14 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     if !args.lines.is_empty() {
         plan.environment.push((LINES_VARIABLE.into(), args.lines.join(",").into()));
     }
+    if let Ok(own) = std::env::current_exe() {
+        // The Python package asks the command that recorded it.
+        plan.environment.push(("BRIMLINE_BINARY".into(), own.into()));
+    }
     if args.native_frames {
         plan.environment.push((NATIVE_VARIABLE.into(), "1".into()));
     }
+    profile(args, &mut plan)?;
     plan.triggers =
         SnapshotTriggers { every: args.snapshot_every, on_signal: args.snapshot_on, at: args.snapshot_at.clone() };
     if let Some(launch) = phases.as_ref().and_then(|phases| phases.load.launch()) {
@@ -244,6 +265,27 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         conclusion.write(folder.id().as_str(), &mut std::io::stderr().lock())?;
     }
     Ok(conclusion.map_or(ExitCode((code & 0xff) as u8), |conclusion| conclusion.code))
+}
+
+/// Has `@profile` provided in the program, where it is asked for or the script has it.
+fn profile(args: &Args, plan: &mut Plan) -> anyhow::Result<()> {
+    let is_asked = args.profile || args.rss || args.precision.is_some() || args.table_output.is_some();
+    if !is_asked && !decorated::names_profile(&args.command) {
+        return Ok(());
+    }
+    let Ok(tracker) = &plan.tracker else { return Ok(()) };
+    let script = python_package::installed(tracker).context("failed to write the Python package to the cache")?;
+    let mut set = |name: &str, value: OsString| plan.environment.push((name.into(), value));
+    set("BRIMLINE_TRACKER_INJECT", script.into());
+    set("BRIMLINE_PROFILE", if args.rss { "rss" } else { "tracked" }.into());
+    if let Some(precision) = args.precision {
+        set("BRIMLINE_PROFILE_PRECISION", precision.to_string().into());
+    }
+    if let Some(output) = &args.table_output {
+        let path = std::path::absolute(output).context("failed to find the working directory")?;
+        set("BRIMLINE_PROFILE_OUTPUT", path.into());
+    }
+    Ok(())
 }
 
 /// Says what was recorded; `lines` are the functions whose lines were asked for.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use brimline_analysis::aggregate::Attribution;
 use brimline_analysis::places::Places;
 use brimline_profile::formats::recording::Recorded;
 use brimline_profile::{Precision, ProfileBuilder, ValueType, value};
@@ -78,6 +79,7 @@ pub(crate) fn input(run: &ResolvedRun, moments: Vec<Moment>, name: String) -> an
         source: SourceText::of_go(cwd.or(project)),
         measured,
         about: None,
+        cumulative: Attribution::Cumulative,
         untracked: Untracked::default(),
         go: Some(heap),
         exit_code,

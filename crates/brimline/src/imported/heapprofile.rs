@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use brimline_analysis::aggregate::Attribution;
 use brimline_profile::{Precision, Profile, ProfileBuilder, StackId, ValueType, value};
 use serde::Deserialize;
 
@@ -57,7 +58,8 @@ impl Kind for HeapProfile {
         let about =
             "V8 sampling heap profile: bytes estimated by V8, block counts unknown, lines are where functions begin"
                 .to_owned();
-        Ok(Numbers { profile: profile(&parse(bytes, path)?.head), measured, about })
+        let profile = profile(&parse(bytes, path)?.head);
+        Ok(Numbers { profile, measured, about, warnings: Vec::new(), cumulative: Attribution::Cumulative })
     }
 }
 

@@ -2,10 +2,13 @@
 //! file per kind.
 
 mod heapprofile;
+mod memray;
 mod pprof;
+mod tracemalloc;
 
 use std::path::Path;
 
+use brimline_analysis::aggregate::Attribution;
 use brimline_profile::Profile;
 
 /// Columns of a tracked profile.
@@ -32,10 +35,14 @@ pub(crate) struct Numbers {
     pub(crate) measured: [bool; COLUMNS],
     /// One line for the head of a report.
     pub(crate) about: String,
+    /// What the file lacks or what was left out, one sentence each.
+    pub(crate) warnings: Vec<String>,
+    /// What `--cumulative` means to the tool that wrote the file.
+    pub(crate) cumulative: Attribution,
 }
 
 /// All kinds. Where no content is recognised the last one names what is wrong.
-static KINDS: &[&dyn Kind] = &[&heapprofile::HeapProfile, &pprof::Pprof];
+static KINDS: &[&dyn Kind] = &[&tracemalloc::Tracemalloc, &memray::Memray, &heapprofile::HeapProfile, &pprof::Pprof];
 
 /// The kind of a file by its content.
 pub(crate) fn kind_of(bytes: &[u8]) -> &'static dyn Kind {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use brimline_analysis::aggregate::Attribution;
 use brimline_pprof::{Limits, View, inflate};
 use brimline_profile::{Precision, Profile, ProfileBuilder, ValueType, value};
 
@@ -86,7 +87,7 @@ fn numbers(view: &View<'_>, path: &Path) -> anyhow::Result<Numbers> {
         );
         tracked = with_variances(&tracked, period);
     }
-    Ok(Numbers { profile: tracked, measured, about })
+    Ok(Numbers { profile: tracked, measured, about, warnings: Vec::new(), cumulative: Attribution::Cumulative })
 }
 
 /// Adds the variances that follow from the sampling: of N blocks of size s each was seen with chance

@@ -180,7 +180,7 @@ fn places(report: &ReportInput<'_>, rows: &[Row], out: &mut dyn Write) -> anyhow
             }
         }
     }
-    if held.len() > shown.len() && report.attribution == Attribution::Cumulative {
+    if held.len() > shown.len() && report.attribution != Attribution::Own {
         // Cumulative rows overlap: their sum means nothing.
         writeln!(
             out,

@@ -46,6 +46,35 @@ pub(crate) fn service_pythons() -> Vec<Python> {
     found
 }
 
+/// A virtual environment with `memory_profiler`, Jupyter and maturin (`requirements-tools.txt`).
+pub(crate) fn tools_venv() -> Option<PathBuf> {
+    let found = std::env::var_os("BRIMLINE_TEST_TOOLS_VENV").map(PathBuf::from);
+    if found.is_none() {
+        skip("no virtual environment with memory_profiler: run me through scripts/test.sh");
+    }
+    found
+}
+
+/// Two wheels, built one after the other.
+pub(crate) fn wheels() -> Option<[PathBuf; 2]> {
+    let list = std::env::var("BRIMLINE_TEST_WHEELS").unwrap_or_default();
+    let found = list.split_once(':').map(|(first, second)| [first, second].map(PathBuf::from));
+    if found.is_none() {
+        skip("no wheels: scripts/test.sh builds them when it runs all tests, or with BRIMLINE_BUILD_WHEELS=1");
+    }
+    found
+}
+
+/// Virtual environments with old releases of memray.
+pub(crate) fn old_memrays() -> Vec<PathBuf> {
+    let list = std::env::var("BRIMLINE_TEST_OLD_MEMRAYS").unwrap_or_default();
+    let found: Vec<PathBuf> = list.split(':').filter(|venv| !venv.is_empty()).map(PathBuf::from).collect();
+    if found.is_empty() {
+        skip("no old releases of memray: run me through scripts/test.sh");
+    }
+    found
+}
+
 /// Any one interpreter, for tests where the layout does not matter.
 pub(crate) fn any_python() -> Option<Python> {
     pythons().into_iter().next()

@@ -131,6 +131,18 @@ impl LineTable {
         let run = self.runs.partition_point(|&(end, _)| end <= instruction);
         self.runs.get(run).map(|&(_, line)| line).filter(|&line| line > 0)
     }
+
+    /// The same, but where the compiler gave none the line before, as memray has it; 0 behind the end.
+    pub fn line_or_last(&self, instruction: u32) -> u32 {
+        let run = self.runs.partition_point(|&(end, _)| end <= instruction);
+        match self.runs.get(run) {
+            None => 0,
+            Some(&(_, 0)) => {
+                self.runs[..run].iter().rev().map(|&(_, line)| line).find(|&line| line > 0).unwrap_or(self.first_line)
+            }
+            Some(&(_, line)) => line,
+        }
+    }
 }
 
 fn varint(bytes: &mut impl Iterator<Item = u8>) -> u64 {

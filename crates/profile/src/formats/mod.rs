@@ -10,7 +10,11 @@ pub mod go_goroutines;
 pub mod go_memstats;
 pub mod json;
 pub mod linetable;
+pub mod memray;
+#[cfg(test)]
+mod mutants;
 pub mod native;
+pub mod pickle;
 mod recorded_process;
 pub mod recording;
 pub mod series_columns;
@@ -21,6 +25,7 @@ mod series_mprof;
 pub mod series_prometheus;
 pub mod smaps;
 pub mod speedscope;
+pub mod tracemalloc;
 
 use std::io::{self, Write};
 

@@ -3,6 +3,8 @@
 use std::io::Read;
 
 const BUFFER: usize = 1 << 18;
+/// By the number of zeros.
+const POWERS_OF_TEN: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// Why the scanner stopped.
 #[derive(Debug, thiserror::Error)]
@@ -152,17 +154,22 @@ impl<'a> Scanner<'a> {
         Stop::Limit { what: "more than 4,294,967,295 edges or strings", offset: self.offset() }
     }
 
-    /// Takes integers of up to seven digits that lie in the window with the comma behind them, eight bytes at a time;
+    /// Takes integers of up to fifteen digits that lie in the window with the comma behind them, eight bytes at a time;
     /// stops before anything else, which the caller reads byte by byte. `false` when `sink` said so.
     fn integers_in_window(&mut self, sink: &mut impl FnMut(u64) -> bool) -> bool {
         let window = &self.buffer[self.position..self.end];
         let mut at = 0;
-        while let Some(&bytes) = window.get(at..).and_then(<[u8]>::first_chunk::<10>) {
-            let (number, digits) =
-                leading_integer(u64::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default()));
+        while let Some(bytes) = window.get(at..).and_then(<[u8]>::first_chunk::<18>) {
+            let word = |from: usize| bytes[from..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+            let (mut number, mut digits) = leading_integer(word(0));
+            if digits == 8 {
+                let (rest, more) = leading_integer(word(8));
+                number = number * POWERS_OF_TEN[more] + rest;
+                digits += more;
+            }
             // V8 puts a row on a line, with its comma on the next one.
             let line_end = usize::from(bytes.get(digits) == Some(&b'\n'));
-            if digits == 0 || digits == 8 || bytes.get(digits + line_end) != Some(&b',') {
+            if digits == 0 || digits == 16 || bytes.get(digits + line_end) != Some(&b',') {
                 break;
             }
             at += digits + line_end + 1;
