@@ -25,6 +25,7 @@ mod tracker_library;
 mod trend_input;
 mod trend_marks;
 mod trend_sites;
+mod trend_snapshots;
 mod view;
 mod workload;
 

@@ -78,7 +78,12 @@ impl Conclusion {
             say(&format!("not judged: {reason}"))?;
         }
         let Some(judged) = &self.judged else { return Ok(()) };
-        for headline in judged.headlines() {
+        let sites = judged.sites();
+        if let (Some(site), false) = (sites.first(), judged.headlines().iter().any(|one| one.verdict.is_leak())) {
+            let words = site.verdict.name().replace('_', " ");
+            say(&format!("verdict: {words} at {}, {:.0} % sure", site.subject, site.confidence * 100.0))?;
+        }
+        for headline in judged.headlines().into_iter().filter(|one| sites.is_empty() || one.verdict.is_leak()) {
             let subject = if headline.subject.is_empty() { String::new() } else { format!(" ({})", headline.subject) };
             let words = headline.verdict.name().replace('_', " ");
             say(&format!(
@@ -90,7 +95,7 @@ impl Conclusion {
                 say(&format!("to be surer: {needs}"))?;
             }
         }
-        for site in judged.sites().into_iter().take(TOP) {
+        for site in sites.into_iter().take(TOP) {
             let slope = site.slope.per_request.or(site.slope.per_iteration).or(site.slope.per_second);
             let slope =
                 slope.map_or_else(String::new, |slope| format!(", {}/{}", amount(slope, Unit::Bytes), site.slope.per));

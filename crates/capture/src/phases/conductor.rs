@@ -106,7 +106,7 @@ impl Conductor<'_> {
             loaded?;
         }
         self.settle(progress)?;
-        self.phase(progress, "baseline", |progress| self.capture(progress, "baseline", 0))?;
+        self.phase(progress, "baseline", |progress| self.capture(progress, "baseline", self.plan.rounds.map(|_| 0)))?;
         let tally = Tally::default();
         let loaded = self.measure(progress, target.as_ref(), &tally);
         outcome.load = Some(tally.result());
@@ -119,7 +119,7 @@ impl Conductor<'_> {
             let time = Some(self.plan.load_time());
             self.phase(progress, "load", |progress| self.load(progress, target, time, tally, true))?;
             self.settle(progress)?;
-            return self.phase(progress, "capture", |progress| self.capture(progress, "settled", tally.done()));
+            return self.phase(progress, "capture", |progress| self.capture(progress, "settled", None));
         };
         for round in 1..=rounds {
             self.phase(progress, "load", |progress| {
@@ -127,7 +127,7 @@ impl Conductor<'_> {
             })?;
             self.settle(progress)?;
             let name = format!("round-{round}");
-            self.phase(progress, "capture", |progress| self.capture(progress, &name, tally.done()))?;
+            self.phase(progress, "capture", |progress| self.capture(progress, &name, Some(tally.done())))?;
             if self.plan.until_verdict {
                 self.judge(progress, Duration::MAX);
                 if progress.verdict.as_ref().is_some_and(|verdict| verdict.is_firm) {
@@ -171,7 +171,7 @@ impl Conductor<'_> {
                 if captures && Instant::now() >= next && !is_near_end && !stop.is_set() {
                     number += 1;
                     // The capture's own failure has been told; the load is not its victim.
-                    let _ = self.capture(progress, &format!("load-{number}"), tally.done());
+                    let _ = self.capture(progress, &format!("load-{number}"), Some(tally.done()));
                     next = (next + pause).max(Instant::now());
                     if self.plan.until_verdict {
                         self.judge(progress, pause);
@@ -213,8 +213,9 @@ impl Conductor<'_> {
         })
     }
 
-    /// A snapshot after a collection, with a mark that counts what was done until then.
-    fn capture(&self, progress: &mut Progress, name: &str, done: u64) -> Result<(), Broken> {
+    /// A snapshot after a collection; with `done`, a mark beside it that counts what was done until then. Marks bound what
+    /// is judged, so a program at rest and one under load are never in one trend.
+    fn capture(&self, progress: &mut Progress, name: &str, done: Option<u64>) -> Result<(), Broken> {
         if self.control.stop.is_set() {
             return Err(self.stopped(progress));
         }
@@ -244,7 +245,7 @@ impl Conductor<'_> {
             }
         };
         // Marks that stand still would count nothing.
-        if progress.last_mark.is_none_or(|last| done > last) {
+        if let Some(done) = done.filter(|done| progress.last_mark.is_none_or(|last| *done > last)) {
             progress.last_mark = Some(done);
             let counted = if self.plan.load.unit() == "requests" { "requests" } else { "iteration" };
             if let Ok(name) = RunName::parse(&format!("{counted} {done}")) {

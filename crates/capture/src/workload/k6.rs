@@ -129,8 +129,11 @@ impl K6Load {
                 rest.resume();
                 break;
             }
-            if stretch.stop.is_set() || start.elapsed() > START {
+            if stretch.stop.is_set() {
                 break;
+            }
+            if start.elapsed() > START {
+                return Err(WorkloadError::broken(format!("k6 was not ready within {} s", START.as_secs())));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -345,8 +348,7 @@ impl Rest {
         use std::io::{Read, Write};
         let mut stream = Kept::open(&self.url, Trust::Any, Duration::from_secs(2)).ok()?;
         let request = format!(
-            "{method} /v1/status HTTP/1.0\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.url,
+            "{method} /v1/status HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         stream.write_all(request.as_bytes()).ok()?;
