@@ -41,3 +41,5 @@ mod threads;
 mod tracemalloc;
 mod trend;
 mod truth;
+mod workload_faults;
+mod workload_loads;
