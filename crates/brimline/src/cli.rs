@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Record a program
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Record a program that runs already
     Attach(attach::Args),
     /// Capture a running program now, after a collection

@@ -26,7 +26,9 @@ mod tracker_library;
 mod trend_input;
 mod trend_marks;
 mod trend_sites;
+mod trend_snapshots;
 mod view;
+mod workload;
 
 use std::io::Write;
 

@@ -6,14 +6,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use brimline_analysis::aggregate::{Attribution, Query, aggregate};
-use brimline_analysis::places::Places;
-use brimline_profile::formats::recording::Recordings;
 use brimline_profile::formats::series_columns::{SeriesOptions, unit_by_name};
 use brimline_profile::formats::series_file;
 use brimline_profile::series::{Mark, Phase, Point, Series, Signal, Unit};
-use brimline_profile::value;
-use brimline_store::{Resolved, ResolvedRun, RunRecord, RunState, artifacts, series};
+use brimline_store::{Resolved, ResolvedRun, RunRecord, RunState, series};
 
 use crate::exit_code::ExitCode;
 use crate::input::SelectArgs;
@@ -21,18 +17,12 @@ use crate::refusal::usage;
 use crate::site::Site;
 use crate::source_text::SourceText;
 use crate::stores::{open, resolve};
-use crate::symbols::LocalFiles;
 use crate::trend_marks::count_by_marks;
+use crate::trend_snapshots;
 use crate::view::{FilterArgs, RowKind};
 
 /// A file of numbers larger than this is something else.
 const LARGEST_FILE: u64 = 1 << 30;
-/// A snapshot larger than this is refused.
-const LARGEST_RECORDING: u64 = 4 << 30;
-/// Live bytes of a process at the snapshots.
-const LIVE: &str = "live_after_gc";
-/// Live bytes of a site at the snapshots.
-const SITE: &str = "site_live_after_gc";
 
 /// Which runs and files, and what their values are.
 #[derive(clap::Args, Clone, Debug)]
@@ -189,7 +179,7 @@ fn load_run(run: &ResolvedRun, args: &SeriesArgs) -> anyhow::Result<(TrendInput,
         if names.len() == 1 { "" } else { "es" },
         record.snapshots.len()
     ));
-    add_snapshots(run, args, &names, &mut input, &mut warnings)?;
+    trend_snapshots::add(run, args, &names, &mut input, &mut warnings)?;
     if let Some(wanted) = &args.value {
         let known: std::collections::BTreeSet<String> =
             input.series.iter().map(|series| format!("`{}`", series.metric)).collect();
@@ -312,94 +302,6 @@ fn metric_of(field: &str) -> Option<(String, Unit, Signal)> {
         },
     };
     Some((metric.to_owned(), unit, signal))
-}
-
-/// Live bytes after a collection, of each process and of each site, one point per snapshot.
-fn add_snapshots(
-    run: &ResolvedRun,
-    args: &SeriesArgs,
-    names: &BTreeMap<u32, String>,
-    input: &mut TrendInput,
-    warnings: &mut Vec<String>,
-) -> anyhow::Result<()> {
-    let (folder, record) = (&run.entry.folder, &run.entry.record);
-    let Some(by) = args.by.aggregation() else {
-        return Err(usage(
-            "expected sites that snapshots can be compared by, found --by size",
-            "use line, file or module",
-        ));
-    };
-    let project = record.cwd.clone();
-    let places = Places::new(project.as_deref());
-    let filter = args.filter.filter();
-    let query =
-        Query { by, attribution: Attribution::Own, filter: &filter, places: &places, column: value::LIVE_BYTES };
-    let mut heaps: BTreeMap<u32, Vec<Point>> = BTreeMap::new();
-    let mut rows: HashMap<String, Vec<(usize, f64)>> = HashMap::new();
-    let mut times = Vec::new();
-    let mut collected = true;
-    let symbols = LocalFiles::default();
-    let wanted = args.value.as_deref().is_none_or(|metric| [LIVE, SITE].contains(&metric));
-    for snapshot in record.snapshots.iter().filter(|_| wanted) {
-        let seconds = snapshot.at.seconds_since(record.start);
-        let mut recordings = Recordings::new(Box::new(symbols.clone()));
-        let mut read = 0;
-        for file in artifacts::snapshot(folder, &snapshot.name)? {
-            if args.select.process.is_some_and(|wanted| wanted != file.pid) {
-                continue;
-            }
-            let outcome = file.read(LARGEST_RECORDING).map_err(anyhow::Error::from);
-            match outcome.and_then(|bytes| Ok(recordings.add(&bytes)?)) {
-                Ok(()) => read += 1,
-                Err(error) => warnings.push(format!("left out of snapshot {}: {error:#}", snapshot.name)),
-            }
-        }
-        if read == 0 {
-            continue;
-        }
-        collected &= snapshot.files.iter().all(|file| file.collected);
-        let recorded = recordings.finish().value;
-        for process in &recorded.processes {
-            heaps.entry(process.pid).or_default().push(Point::new(seconds, process.live_bytes as f64));
-        }
-        // The many sites are summed only where they are asked for.
-        let rows_wanted = args.value.as_deref().is_none_or(|metric| metric == SITE);
-        let table = rows_wanted.then(|| aggregate(&recorded.profile, query).rows);
-        for row in table.unwrap_or_default() {
-            let site = Site::of(&recorded.profile, &places, &row.place);
-            let label = site.label();
-            rows.entry(label.clone()).or_default().push((times.len(), row.values[value::LIVE_BYTES] as f64));
-            input.sites.entry(label).or_insert(site);
-        }
-        times.push(seconds);
-    }
-    input.snapshots = Some(if wanted { times.len() } else { record.snapshots.len() });
-    let (heap, site) = if collected {
-        (Signal::HeapAfterGc, Signal::SiteAfterGc)
-    } else {
-        warnings.push("some snapshots hold garbage: a process did not collect in time".into());
-        (Signal::Heap, Signal::Heap)
-    };
-    for (pid, points) in heaps {
-        let subject = names.get(&pid).cloned().unwrap_or_default();
-        input.series.push(Series { metric: LIVE.into(), subject, signal: Some(heap), points, ..Series::default() });
-    }
-    let mut labels: Vec<(String, Vec<(usize, f64)>)> = rows.into_iter().collect();
-    labels.sort_by(|a, b| a.0.cmp(&b.0));
-    for (label, found) in labels {
-        let mut points: Vec<Point> = times.iter().map(|seconds| Point::new(*seconds, 0.0)).collect();
-        for (at, bytes) in found {
-            points[at].value += bytes;
-        }
-        input.series.push(Series {
-            metric: SITE.into(),
-            subject: label,
-            signal: Some(site),
-            points,
-            ..Series::default()
-        });
-    }
-    Ok(())
 }
 
 /// Whether `text` is a file that holds measurements rather than a recording or a run.

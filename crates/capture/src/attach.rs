@@ -144,6 +144,7 @@ pub fn attach(attachment: &GoAttachment, observer: &dyn Observer) -> Result<Outc
         exit,
         folder: Some(run.folder),
         record: Some(run.record),
+        phases: None,
         problems: problems.list,
         seconds: clock.elapsed().as_secs_f64(),
     })

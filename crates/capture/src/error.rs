@@ -26,6 +26,12 @@ pub enum LaunchError {
         #[source]
         source: io::Error,
     },
+    /// The run's folder could not be created, and the workload is of no use without.
+    #[error("nothing can be recorded: {reason}")]
+    NoFolder {
+        /// Why.
+        reason: String,
+    },
     /// brimline itself failed: too many processes, no memory.
     #[error("failed to start `{command}`")]
     Failed {
@@ -43,7 +49,7 @@ impl LaunchError {
         match self {
             Self::NotFound { .. } => 127,
             Self::NotExecutable { .. } => 126,
-            Self::NoCommand | Self::Failed { .. } => 125,
+            Self::NoCommand | Self::NoFolder { .. } | Self::Failed { .. } => 125,
         }
     }
 }

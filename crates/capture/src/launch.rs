@@ -4,24 +4,46 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use brimline_store::ProgramExit;
 
 use crate::error::LaunchError;
 
-/// Starts `command` with this environment added. Streams, group, terminal and signals are inherited.
-pub(crate) fn start(command: &[OsString], environment: &[(OsString, OsString)]) -> Result<Child, LaunchError> {
+/// Where the program's output goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Streams {
+    /// Where brimline's goes.
+    Inherited,
+    /// Through brimline.
+    Piped,
+}
+
+impl Streams {
+    fn set(self, command: &mut Command) -> &mut Command {
+        match self {
+            Self::Inherited => command,
+            Self::Piped => command.stdout(Stdio::piped()).stderr(Stdio::piped()),
+        }
+    }
+}
+
+/// Starts `command` with this environment added. Group, terminal and signals are inherited.
+pub(crate) fn start(
+    command: &[OsString],
+    environment: &[(OsString, OsString)],
+    streams: Streams,
+) -> Result<Child, LaunchError> {
     let (program, arguments) = command.split_first().ok_or(LaunchError::NoCommand)?;
     let mut child = Command::new(program);
     child.args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
-    let started = match child.spawn() {
+    let started = match streams.set(&mut child).spawn() {
         // A script without `#!`: shells run it themselves.
         Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => {
             let script = find(program).unwrap_or_else(|| PathBuf::from(program));
             let mut shell = Command::new("/bin/sh");
             shell.arg(script).args(arguments).envs(environment.iter().map(|(name, value)| (name, value)));
-            shell.spawn()
+            streams.set(&mut shell).spawn()
         }
         other => other,
     };

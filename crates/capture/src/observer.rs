@@ -3,6 +3,8 @@
 use brimline_store::go_capture::GoCapture;
 use brimline_store::{RunFolder, SnapshotRecord};
 
+use crate::phases::{PhaseState, VerdictSoFar};
+
 /// Receives news during [`crate::record`], from the thread that samples; keep it quick. All methods do nothing unless
 /// written.
 pub trait Observer: Sync {
@@ -29,6 +31,17 @@ pub trait Observer: Sync {
     /// A Go process was captured, unasked.
     fn captured(&self, capture: &GoCapture) {
         let _ = capture;
+    }
+
+    /// A phase of the workload began or goes on.
+    fn phase(&self, state: &PhaseState) {
+        let _ = state;
+    }
+
+    /// Asked after a capture where the load ends at a firm verdict; may take its time.
+    fn verdict(&self, folder: &RunFolder) -> Option<VerdictSoFar> {
+        let _ = folder;
+        None
     }
 
     /// Something could not be recorded; each problem comes once.

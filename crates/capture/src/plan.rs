@@ -7,6 +7,7 @@ use std::time::Duration;
 use brimline_store::{Location, RunName};
 
 use crate::go::GoPlan;
+use crate::phases::PhasePlan;
 
 /// Everything [`crate::record`] needs to know.
 #[derive(Clone, Debug)]
@@ -27,8 +28,8 @@ pub struct Plan {
     pub triggers: SnapshotTriggers,
     /// What to do about Go programs.
     pub go: GoPlan,
-    /// The workload that is driven, for the record.
-    pub workload: Option<serde_json::Value>,
+    /// The load to put on the program, and what happens around it.
+    pub phases: Option<PhasePlan>,
 }
 
 impl Plan {
@@ -43,7 +44,7 @@ impl Plan {
             interval: Duration::from_secs(1),
             triggers: SnapshotTriggers::default(),
             go: GoPlan::default(),
-            workload: None,
+            phases: None,
         }
     }
 }

@@ -18,8 +18,9 @@ use crate::close::{close_recordings, close_some};
 use crate::error::{LaunchError, SnapshotError};
 use crate::forwarding::Forwarding;
 use crate::go::{self, GoEvent, GoRecorder, GoState, TestRun};
-use crate::launch;
+use crate::launch::{self, Streams};
 use crate::observer::{Observer, Problem};
+use crate::phases::{Conductor, Control, LogWatch, PhaseOutcome, PhasePlan};
 use crate::plan::Plan;
 use crate::processes::Processes;
 use crate::sampler;
@@ -57,6 +58,8 @@ pub struct Outcome {
     pub folder: Option<RunFolder>,
     /// The run's record as written; `None` when nothing could be recorded.
     pub record: Option<RunRecord>,
+    /// What became of the workload, where the plan has one.
+    pub phases: Option<PhaseOutcome>,
     /// Everything that could not be recorded; the observer has heard of each.
     pub problems: Vec<Problem>,
     /// Seconds from start to end of the program.
@@ -72,8 +75,10 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
     let store = Store::new(plan.store.clone());
     let mut problems = Problems { observer, list: Vec::new() };
     let words: Vec<String> = plan.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let mut run = match begin(&store, &words, plan.name.clone(), plan.workload.clone()) {
+    let mut run = match begin(&store, &words, plan.name.clone(), plan.phases.as_ref().map(PhasePlan::describe)) {
         Ok(run) => Some(run),
+        // A load without a recording would tell nothing.
+        Err(reason) if plan.phases.is_some() => return Err(LaunchError::NoFolder { reason }),
         Err(reason) => {
             problems.tell(Problem::NoFolder { reason });
             None
@@ -87,7 +92,9 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
         .map_err(|source| LaunchError::Failed { command: plan.command[0].to_string_lossy().into_owned(), source })?;
     let own_max_rss = proc_files::status(std::process::id()).and_then(|status| status.max_rss);
     let clock = Instant::now();
-    let child = match launch::start(&command, &environment) {
+    let log = plan.phases.as_ref().and_then(|phases| phases.ready.log());
+    let streams = if log.is_some() { Streams::Piped } else { Streams::Inherited };
+    let mut child = match launch::start(&command, &environment, streams) {
         Ok(child) => child,
         Err(error) => {
             if let Some(run) = run {
@@ -98,6 +105,7 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
         }
     };
     let pid = child.id();
+    let log = log.map(|wanted| LogWatch::attach(&mut child, wanted));
     if let Some(run) = &mut run {
         run.record.pid = Some(pid);
         run.record.start = Timestamp::now();
@@ -108,8 +116,9 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
     let busy = AtomicUsize::new(0);
     let (go_sender, go_receiver) = mpsc::channel();
     let (go_state, go_is_over) = (GoState::default(), AtomicBool::new(false));
+    let control = Control::default();
     let question = run.as_ref().and_then(|_| std::env::current_dir().ok()).and_then(|cwd| git::ask(&cwd));
-    let (waited, watch, (failures, database), go) = std::thread::scope(|scope| {
+    let (waited, watch, (failures, database), go, phases) = std::thread::scope(|scope| {
         let folder = run.as_ref().map(|run| run.folder.clone());
         let busy = &busy;
         let store = &store;
@@ -130,15 +139,26 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
             problems: Vec::new(),
             go: go_sender.clone(),
             forwarding: Forwarding::new(pid, &go_state, go_sender.clone()),
+            control: &control,
         };
+        let phases = plan.phases.as_ref().zip(run.as_ref()).map(|(plan, run)| {
+            let (folder, log) = (run.folder.clone(), log.as_ref().map(LogWatch::seen));
+            let conductor = Conductor { plan, pid, folder, observer, control: &control, go: &go_state, log };
+            scope.spawn(move || conductor.run())
+        });
         let watch = scope.spawn(move || watch.run(&sender));
         let waited = waiting::wait(pid);
+        control.program_ended();
         signals.end();
         go_is_over.store(true, Ordering::SeqCst);
         // It may have ended before.
         let _ = go_sender.send(GoEvent::Over);
-        (waited, joined(watch.join()), joined(worker.join()), go.map(|go| joined(go.join())))
+        let phases = phases.map(|phases| joined(phases.join()));
+        (waited, joined(watch.join()), joined(worker.join()), go.map(|go| joined(go.join())), phases)
     });
+    if let Some(log) = log {
+        log.finish();
+    }
     let seconds = clock.elapsed().as_secs_f64();
     problems.list.extend(watch.problems);
     problems.list.extend(failures);
@@ -146,8 +166,13 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
         .map_err(|source| LaunchError::Failed { command: plan.command[0].to_string_lossy().into_owned(), source })?;
     let exit = launch::exit_of(waited.status);
     let Some(mut run) = run else {
-        return Ok(Outcome { exit, folder: None, record: None, problems: problems.list, seconds });
+        return Ok(Outcome { exit, folder: None, record: None, phases: None, problems: problems.list, seconds });
     };
+    let phases = phases.map(|(outcome, found)| {
+        problems.list.extend(found);
+        keep_outcome(&mut run, &outcome);
+        outcome
+    });
     let mut processes = watch.processes;
     processes.mark_ended();
     processes.find_recordings();
@@ -161,7 +186,7 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
     }
     run.record.git = question.map(|question| question.answer(GIT_PATIENCE));
     finish(&store, database, &mut run, exit, &processes, &mut problems);
-    Ok(Outcome { exit, folder: Some(run.folder), record: Some(run.record), problems: problems.list, seconds })
+    Ok(Outcome { exit, folder: Some(run.folder), record: Some(run.record), phases, problems: problems.list, seconds })
 }
 
 /// Prepares the places where Go programs leave their sockets and profiles; what else to start for `go test`.
@@ -183,6 +208,15 @@ fn prepare_go(
             problems.tell(Problem::GoCaptureFailed { reason: chain(&error) });
             None
         }
+    }
+}
+
+/// Writes what the load did beside what it was to do.
+fn keep_outcome(run: &mut Run, outcome: &PhaseOutcome) {
+    if let (Some(serde_json::Value::Object(kept)), Ok(outcome)) =
+        (&mut run.record.workload, serde_json::to_value(outcome))
+    {
+        kept.insert("outcome".into(), outcome);
     }
 }
 
@@ -336,6 +370,7 @@ struct Watch<'a> {
     problems: Vec<Problem>,
     go: mpsc::Sender<GoEvent>,
     forwarding: Forwarding<'a>,
+    control: &'a Control,
 }
 
 /// What the thread leaves.
@@ -399,7 +434,7 @@ impl Watch<'_> {
                     News::Ended => has_ended = true,
                     News::Signal { signal, from_kernel } => match triggers.by_signal(signal) {
                         Some(snapshot) => due.push(snapshot),
-                        None => self.forwarding.take(signal, from_kernel),
+                        None => self.pass(signal, from_kernel),
                     },
                 }
             }
@@ -413,6 +448,11 @@ impl Watch<'_> {
         }
         self.close_series(series);
         Watched { processes: self.processes, problems: self.problems }
+    }
+
+    fn pass(&mut self, signal: i32, from_kernel: bool) {
+        self.control.interrupt(signal);
+        self.forwarding.take(signal, from_kernel);
     }
 
     /// Hands a snapshot to the worker, unless one by time or signal is under way.

@@ -162,6 +162,14 @@ pub(crate) fn send(pid: u32, signal: i32) {
     }
 }
 
+/// Sends a signal to all processes of a group.
+pub(crate) fn send_group(group: u32, signal: i32) {
+    // SAFETY: no memory is involved; a group that is gone is an error without effect.
+    unsafe {
+        libc::kill(-(group as i32), signal);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -71,7 +71,7 @@ fn output(path: Option<&Path>) -> anyhow::Result<Box<dyn Write>> {
 }
 
 /// Tells what had to be left out.
-fn warn(warnings: &[String]) {
+pub(crate) fn warn(warnings: &[String]) {
     let mut stderr = std::io::stderr().lock();
     for warning in warnings {
         // Warnings are lost when standard error is closed; the answer is not.

@@ -27,6 +27,7 @@ use crate::stores::name;
 use crate::summary::Summary;
 use crate::terminal::plain;
 use crate::tracker_library;
+use crate::workload::{self, WorkloadArgs, WorkloadVoice};
 
 /// Tells the tracker which functions' lines to follow, comma-separated.
 const LINES_VARIABLE: &str = "BRIMLINE_TRACKER_LINES";
@@ -47,12 +48,20 @@ const NATIVE_VARIABLE: &str = "BRIMLINE_TRACKER_NATIVE";
   brimline run -- go run ./cmd/server                    a Go program, by the profiles it serves
   brimline run -- go test ./...                          Go tests: each package's heap profile
   brimline run --snapshot-at 85% -- gunicorn app:app     a snapshot before the OOM killer comes
+  brimline run --workload locust:locustfile.py -- flask run      under load: does it leak, and where
+  brimline run --workload http:/items --rate 100 -- node server.js
+  brimline run --workload call:shop.orders:refresh --rounds 30
 
 The program's output, input, signals and exit code are its own.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct Args {
     /// The program with its arguments, as you would type it.
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    #[arg(
+        required_unless_present = "workload",
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
     pub(crate) command: Vec<OsString>,
     /// A name for the run.
     #[arg(long)]
@@ -91,6 +100,9 @@ pub(crate) struct Args {
     /// Take a snapshot when memory first reaches this (`1.5G`, or `85%` of the limit); repeatable.
     #[arg(long, value_name = "AMOUNT", value_parser = threshold)]
     pub(crate) snapshot_at: Vec<SnapshotThreshold>,
+    /// The load.
+    #[command(flatten)]
+    pub(crate) workload: WorkloadArgs,
     /// Where a Go program serves its profiles, if it is not found (`http://localhost:6060`, `unix:/run/app.sock`); `off`
     /// leaves Go programs alone.
     #[arg(long, value_name = "URL")]
@@ -175,6 +187,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             "brimline run --mode sampled --sample-every 64K -- …",
         ));
     }
+    let phases = args.workload.plan(&args.command, args.quiet)?;
     let location = Location::of_process(args.store.as_deref());
     let tracker = tracker_library::installed(&location.root);
     let mut plan = Plan::new(args.command.clone(), location, tracker);
@@ -209,30 +222,49 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     profile(args, &mut plan)?;
     plan.triggers =
         SnapshotTriggers { every: args.snapshot_every, on_signal: args.snapshot_on, at: args.snapshot_at.clone() };
+    if let Some(launch) = phases.as_ref().and_then(|phases| phases.load.launch()) {
+        plan.command = launch.command;
+        plan.environment.extend(launch.environment);
+    }
+    let unit = phases.as_ref().map(|phases| phases.load.unit());
+    plan.phases = phases;
     let stderr_is_terminal = std::io::stderr().is_terminal();
     let own_terminal = stderr_is_terminal && !std::io::stdout().is_terminal();
     let voice = Voice::new(args.quiet, !args.quiet && (args.progress && stderr_is_terminal || own_terminal));
-    let outcome = record(&plan, &voice).map_err(|error| {
+    let under_load = WorkloadVoice::new(&voice, args.store.clone(), stderr_is_terminal, args.quiet);
+    let observer: &dyn Observer = if unit.is_some() { &under_load } else { &voice };
+    let outcome = record(&plan, observer).map_err(|error| {
         let hint = "check the command; it is looked up in PATH as a shell would";
         anyhow::Error::from(Refusal { message: error.to_string(), hint: hint.into(), code: ExitCode::NOT_STARTED })
     })?;
     voice.clear();
-    if let (ProgramExit::Signal(signal), false) = (outcome.exit, args.quiet) {
+    let ended_by_us = outcome.phases.as_ref().is_some_and(|phases| phases.ended_program);
+    if let (ProgramExit::Signal(signal), false) = (outcome.exit, args.quiet || ended_by_us) {
         let why = if signal == 9 { ", often by the kernel's out-of-memory killer" } else { "" };
         voice.say(&format!("the program was ended by signal {signal}{why}; what follows is its last state"));
     }
     let code = outcome.exit.code();
     let problems = voice.into_problems();
+    let conclusion = match (outcome.phases, &outcome.folder, unit) {
+        (Some(phases), Some(folder), Some(unit)) => {
+            Some(workload::conclude(phases, unit, folder, args.store.clone(), code)?)
+        }
+        _ => None,
+    };
     if let (Some(folder), false) = (&outcome.folder, args.quiet && !args.json) {
         // The program is what the user came for: a summary that fails is told, its exit code stays.
         // Where a problem has been told already, it is the reason and said once.
-        if let Err(error) = summarise(folder, &args.lines, args.store.clone(), args.json, code, &problems)
+        if let Err(error) =
+            summarise(folder, &args.lines, args.store.clone(), args.json, code, &problems, conclusion.as_ref())
             && problems.is_empty()
         {
             let _ = writeln!(std::io::stderr(), "brimline: {}", plain(&format!("{error:#}")));
         }
     }
-    Ok(ExitCode((code & 0xff) as u8))
+    if let (Some(conclusion), Some(folder), false) = (&conclusion, &outcome.folder, args.quiet || args.json) {
+        conclusion.write(folder.id().as_str(), &mut std::io::stderr().lock())?;
+    }
+    Ok(conclusion.map_or(ExitCode((code & 0xff) as u8), |conclusion| conclusion.code))
 }
 
 /// Has `@profile` provided in the program, where it is asked for or the script has it.
@@ -264,6 +296,7 @@ pub(crate) fn summarise(
     as_json: bool,
     code: i32,
     problems: &[String],
+    conclusion: Option<&workload::Conclusion>,
 ) -> anyhow::Result<()> {
     let path = folder.path().display().to_string();
     let select = SelectArgs { process: None, store };
@@ -276,7 +309,11 @@ pub(crate) fn summarise(
     let summary = Summary::of(&input);
     let mut stderr = std::io::stderr().lock();
     if as_json {
-        writeln!(stderr, "{}", summary.to_json(&path, code, problems))?;
+        let mut json = summary.to_json(&path, code, problems);
+        if let (Some(object), Some(conclusion)) = (json.as_object_mut(), conclusion) {
+            object.insert("workload".into(), conclusion.to_json());
+        }
+        writeln!(stderr, "{json}")?;
     } else {
         summary.write(&shorter(&path), &mut stderr)?;
     }

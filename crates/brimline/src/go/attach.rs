@@ -85,7 +85,8 @@ fn record(process: Option<GoProcess>, endpoint: Endpoint, args: &Args) -> anyhow
     let problems = voice.into_problems();
     if let Some(folder) = &outcome.folder {
         let said = !args.quiet || args.json;
-        let summary = if said { summarise(folder, &[], args.store.clone(), args.json, 0, &problems) } else { Ok(()) };
+        let summary =
+            if said { summarise(folder, &[], args.store.clone(), args.json, 0, &problems, None) } else { Ok(()) };
         if let Err(error) = summary {
             // Attached and nothing captured: that is what the user came for.
             let message = format!("{error:#}");

@@ -43,3 +43,5 @@ mod threads;
 mod tracemalloc;
 mod trend;
 mod truth;
+mod workload_faults;
+mod workload_loads;

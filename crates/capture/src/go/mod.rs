@@ -18,6 +18,7 @@ pub use inspect::{GoProcess, find_process, inspect, running};
 pub use sockets::Listener;
 
 pub(crate) use recorder::{GoEvent, GoRecorder, GoState};
+pub(crate) use sockets::listeners;
 pub(crate) use test_runs::{TestRun, collect};
 
 use std::ffi::OsString;

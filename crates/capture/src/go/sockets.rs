@@ -28,7 +28,7 @@ pub struct Listener {
 }
 
 /// The sockets that process `pid` listens on; none for a process that is not ours to look at.
-pub(super) fn listeners(pid: u32) -> Vec<Listener> {
+pub(crate) fn listeners(pid: u32) -> Vec<Listener> {
     let own = inodes(pid);
     if own.is_empty() {
         return Vec::new();

@@ -2,6 +2,7 @@
 //!
 //! General clients bring connection pools and know no unix sockets; a capture needs neither the first nor the size.
 
+mod kept;
 mod tls;
 mod url;
 
@@ -13,6 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+pub(crate) use kept::Kept;
 pub use tls::Trust;
 pub use url::{Address, Url, UrlError};
 
@@ -359,7 +361,7 @@ fn connect_unix(path: &Path) -> io::Result<UnixStream> {
 }
 
 /// A socket whose reads and writes end at the deadline.
-struct Timed {
+pub(crate) struct Timed {
     socket: Socket,
     deadline: Instant,
 }

@@ -1,0 +1,182 @@
+//! The series that a run's snapshots give: live bytes after a collection, of each process and of each site.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use brimline_analysis::aggregate::{Attribution, By, Query, aggregate};
+use brimline_analysis::filter::Filter;
+use brimline_analysis::places::Places;
+use brimline_profile::Profile;
+use brimline_profile::formats::go_memstats::MemStats;
+use brimline_profile::formats::recording::Recordings;
+use brimline_profile::series::{Point, Series, Signal};
+use brimline_profile::value;
+use brimline_store::go_capture::{GoCaptureFolder, HEAP, MEMSTATS, captures_of};
+use brimline_store::{ResolvedRun, SnapshotRecord, artifacts};
+
+use crate::imported::kind_of;
+use crate::refusal::usage;
+use crate::site::Site;
+use crate::symbols::LocalFiles;
+use crate::trend_input::{SeriesArgs, TrendInput};
+
+/// A snapshot larger than this is refused.
+const LARGEST_RECORDING: u64 = 4 << 30;
+/// Live bytes of a process at the snapshots.
+const LIVE: &str = "live_after_gc";
+/// Live bytes of a site at the snapshots.
+const SITE: &str = "site_live_after_gc";
+
+/// One process in one snapshot.
+struct Captured {
+    pid: u32,
+    live_bytes: f64,
+    /// `None` where only the total is known.
+    profile: Option<Profile>,
+    /// The main module of a Go program, whose packages are the project's.
+    module: Option<String>,
+}
+
+/// Adds one point per snapshot to the series of each process and of each site.
+pub(crate) fn add(
+    run: &ResolvedRun,
+    args: &SeriesArgs,
+    names: &BTreeMap<u32, String>,
+    input: &mut TrendInput,
+    warnings: &mut Vec<String>,
+) -> anyhow::Result<()> {
+    let record = &run.entry.record;
+    let Some(by) = args.by.aggregation() else {
+        return Err(usage(
+            "expected sites that snapshots can be compared by, found --by size",
+            "use line, file or module",
+        ));
+    };
+    let mut places = Places::new(record.cwd.as_deref());
+    let filter = args.filter.filter();
+    let mut heaps: BTreeMap<u32, Vec<Point>> = BTreeMap::new();
+    let mut rows: HashMap<String, Vec<(usize, f64)>> = HashMap::new();
+    let mut times = Vec::new();
+    let mut collected = true;
+    let symbols = LocalFiles::default();
+    let wanted = args.value.as_deref().is_none_or(|metric| [LIVE, SITE].contains(&metric));
+    for snapshot in record.snapshots.iter().filter(|_| wanted) {
+        let found = read(run, snapshot, args.select.process, &symbols, warnings)?;
+        if found.is_empty() {
+            continue;
+        }
+        collected &= snapshot.files.iter().all(|file| file.collected);
+        let seconds = snapshot.at.seconds_since(record.start);
+        for captured in found {
+            heaps.entry(captured.pid).or_default().push(Point::new(seconds, captured.live_bytes));
+            if let Some(module) = &captured.module {
+                places.set_go_module(module);
+            }
+            // The many sites are summed only where they are asked for.
+            let rows_wanted = args.value.as_deref().is_none_or(|metric| metric == SITE);
+            let Some(profile) = captured.profile.filter(|_| rows_wanted) else { continue };
+            let query = Query {
+                by,
+                attribution: Attribution::Own,
+                filter: &filter,
+                places: &places,
+                column: value::LIVE_BYTES,
+            };
+            for row in aggregate(&profile, query).rows {
+                let site = Site::of(&profile, &places, &row.place);
+                let label = site.label();
+                rows.entry(label.clone()).or_default().push((times.len(), row.values[value::LIVE_BYTES] as f64));
+                input.sites.entry(label).or_insert(site);
+            }
+        }
+        times.push(seconds);
+    }
+    input.snapshots = Some(if wanted { times.len() } else { record.snapshots.len() });
+    let (heap, site) = if collected {
+        (Signal::HeapAfterGc, Signal::SiteAfterGc)
+    } else {
+        warnings.push("some snapshots hold garbage: a process did not collect in time".into());
+        (Signal::Heap, Signal::Heap)
+    };
+    for (pid, points) in heaps {
+        let subject = names.get(&pid).cloned().unwrap_or_default();
+        input.series.push(Series { metric: LIVE.into(), subject, signal: Some(heap), points, ..Series::default() });
+    }
+    let mut labels: Vec<(String, Vec<(usize, f64)>)> = rows.into_iter().collect();
+    labels.sort_by(|a, b| a.0.cmp(&b.0));
+    for (label, found) in labels {
+        let mut points: Vec<Point> = times.iter().map(|seconds| Point::new(*seconds, 0.0)).collect();
+        for (at, bytes) in found {
+            points[at].value += bytes;
+        }
+        input.series.push(Series {
+            metric: SITE.into(),
+            subject: label,
+            signal: Some(site),
+            points,
+            ..Series::default()
+        });
+    }
+    Ok(())
+}
+
+/// The processes in a snapshot.
+fn read(
+    run: &ResolvedRun,
+    snapshot: &SnapshotRecord,
+    wanted: Option<u32>,
+    symbols: &LocalFiles,
+    warnings: &mut Vec<String>,
+) -> anyhow::Result<Vec<Captured>> {
+    let folder = &run.entry.folder;
+    let is_wanted = |pid: u32| wanted.is_none_or(|wanted| wanted == pid);
+    let mut found = Vec::new();
+    for file in artifacts::snapshot(folder, &snapshot.name)?.into_iter().filter(|file| is_wanted(file.pid)) {
+        let mut recordings = Recordings::new(Box::new(symbols.clone()));
+        let outcome = file.read(LARGEST_RECORDING).map_err(anyhow::Error::from);
+        match outcome.and_then(|bytes| Ok(recordings.add(&bytes)?)) {
+            Ok(()) => {
+                let profile = recordings.finish().value.profile;
+                // The process's own counter lags behind: each thread adds to it in lots.
+                found.push(Captured {
+                    pid: file.pid,
+                    live_bytes: live(&profile),
+                    profile: Some(profile),
+                    module: None,
+                });
+            }
+            Err(error) => warnings.push(format!("left out of snapshot {}: {error:#}", snapshot.name)),
+        }
+    }
+    for capture in captures_of(folder, &snapshot.name)?.into_iter().filter(|capture| is_wanted(capture.record.pid)) {
+        match of_go(&capture) {
+            Ok(captured) => found.extend(captured),
+            Err(error) => warnings.push(format!("left out of snapshot {}: {error:#}", snapshot.name)),
+        }
+    }
+    Ok(found)
+}
+
+/// All memory that counts.
+fn live(profile: &Profile) -> f64 {
+    let (filter, places) = (Filter::default(), Places::default());
+    let query = Query {
+        by: By::File,
+        attribution: Attribution::Own,
+        filter: &filter,
+        places: &places,
+        column: value::LIVE_BYTES,
+    };
+    aggregate(profile, query).totals[value::LIVE_BYTES] as f64
+}
+
+/// A Go process: its live heap as the runtime counts it after the collection, its sites from the sampled profile.
+fn of_go(capture: &GoCaptureFolder) -> anyhow::Result<Option<Captured>> {
+    let Some(stats) = capture.text(MEMSTATS)?.and_then(|text| MemStats::parse(&text)) else { return Ok(None) };
+    let profile = match capture.read(HEAP)? {
+        Some(bytes) => Some(kind_of(&bytes).numbers(&bytes, Path::new(HEAP))?.profile),
+        None => None,
+    };
+    let module = capture.record.module.clone();
+    Ok(Some(Captured { pid: capture.record.pid, live_bytes: stats.heap_alloc as f64, profile, module }))
+}

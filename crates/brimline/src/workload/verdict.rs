@@ -1,0 +1,99 @@
+//! The verdict on a run under load: while it goes on, and when it is over.
+
+use std::path::PathBuf;
+
+use brimline_analysis::trend::{JudgeOptions, TrendReport, Verdict, VerdictReport, judge};
+use brimline_capture::VerdictSoFar;
+use brimline_store::RunFolder;
+
+use crate::input::SelectArgs;
+use crate::trend_input::{self, SeriesArgs, TrendInput};
+use crate::view::{FilterArgs, RowKind};
+
+/// Captures below which no verdict is firm: two beyond what a trend needs.
+const FEWEST: usize = 14;
+/// Confidence below which none is.
+const FIRM: f64 = 0.9;
+/// Share of the heap that a site must have grown by to be a leak of the run, and the same in bytes: interpreters keep a
+/// few bytes for many things.
+const MATERIAL: (f64, f64) = (0.005, 32.0 * 1024.0);
+
+/// A run's series, judged.
+pub(super) struct Judged {
+    pub(super) input: TrendInput,
+    pub(super) report: TrendReport,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Judges what is there of a run.
+pub(super) fn judge_run(folder: &RunFolder, store: Option<PathBuf>) -> anyhow::Result<Judged> {
+    let args = SeriesArgs {
+        value: None,
+        unit: None,
+        signal: None,
+        by: RowKind::Line,
+        select: SelectArgs { process: None, store },
+        filter: FilterArgs::default(),
+    };
+    let (input, warnings) = trend_input::load(&[folder.id().to_string()], &args)?;
+    let limit = brimline_capture::memory_limit().map(|limit| limit as f64);
+    let report = judge(&input.series, &JudgeOptions { signal: None, limit });
+    Ok(Judged { input, report, warnings })
+}
+
+impl Judged {
+    /// The answers about processes: from heaps after a collection where there are any; resident memory, which grows for
+    /// many reasons, only where nothing better is known.
+    pub(super) fn headlines(&self) -> Vec<&VerdictReport> {
+        let heaps: Vec<&VerdictReport> =
+            self.report.verdicts.iter().filter(|one| one.signal == "heap_after_gc").collect();
+        if heaps.is_empty() { self.report.headlines() } else { heaps }
+    }
+
+    /// Sites that leak, the largest growth first.
+    pub(super) fn sites(&self) -> Vec<&VerdictReport> {
+        let heap: f64 = self
+            .report
+            .series
+            .iter()
+            .filter(|one| one.signal == "heap_after_gc")
+            .filter_map(|one| Some(one.points.last()?.1))
+            .sum();
+        let least = (heap * MATERIAL.0).max(MATERIAL.1);
+        let is_site = |one: &&VerdictReport| {
+            one.signal == "site_after_gc" && one.verdict.is_leak() && one.growth.is_some_and(|growth| growth >= least)
+        };
+        let mut sites: Vec<&VerdictReport> = self.report.verdicts.iter().filter(is_site).collect();
+        sites.sort_by(|a, b| b.growth.unwrap_or(0.0).total_cmp(&a.growth.unwrap_or(0.0)));
+        sites
+    }
+
+    /// Whether a heap leaks as a whole, or a site in it.
+    pub(super) fn leaks(&self) -> bool {
+        self.headlines().iter().any(|one| one.verdict.is_leak()) || !self.sites().is_empty()
+    }
+
+    /// Whether nothing can be said of some process.
+    pub(super) fn is_undecided(&self) -> bool {
+        let headlines = self.headlines();
+        headlines.is_empty() || headlines.iter().any(|one| one.verdict == Verdict::InsufficientData)
+    }
+
+    /// The answer in a few words; firm when it is the same as `before`, sure, and from captures enough.
+    pub(super) fn so_far(&self, before: Option<&VerdictSoFar>) -> Option<VerdictSoFar> {
+        let best = self.sites().into_iter().next().or_else(|| {
+            self.headlines().into_iter().max_by(|a, b| {
+                let rank = |one: &VerdictReport| (one.verdict.is_leak(), one.verdict == Verdict::InsufficientData);
+                rank(a).cmp(&rank(b)).then(b.confidence.total_cmp(&a.confidence))
+            })
+        })?;
+        let text = match best.signal {
+            "site_after_gc" => format!("{} at {}", best.verdict.name().replace('_', " "), best.subject),
+            _ => best.verdict.name().replace('_', " "),
+        };
+        let is_sure = best.verdict != Verdict::InsufficientData && best.confidence >= FIRM;
+        let is_enough = self.input.snapshots.is_some_and(|count| count >= FEWEST);
+        let is_same = before.is_some_and(|before| before.text == text);
+        Some(VerdictSoFar { text, is_firm: is_sure && is_enough && is_same })
+    }
+}
