@@ -20,6 +20,7 @@ mod heap_redaction;
 mod heap_terminal;
 mod heaps;
 mod identity;
+mod imported_node;
 mod interpreters;
 mod kills;
 mod line_tables;
