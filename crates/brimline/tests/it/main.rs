@@ -27,6 +27,7 @@ mod line_tables;
 mod long_runs;
 mod modes;
 mod native;
+mod npm_package;
 mod package;
 mod peaks;
 mod pprof;
