@@ -23,6 +23,7 @@ pub mod http;
 mod interpreters;
 mod launch;
 mod mailbox;
+pub mod node_doctor;
 mod observer;
 mod phases;
 mod plan;

@@ -7,6 +7,7 @@ mod answer;
 mod counting;
 mod damage;
 mod disk;
+mod doctor_node;
 mod faults;
 mod go_endpoints;
 mod go_intervals;
