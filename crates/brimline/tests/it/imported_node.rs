@@ -56,7 +56,7 @@ fn snapshots_of_every_origin_are_runs() {
     for (options, how) in [
         (&[][..], "write"),
         (&["--heapsnapshot-signal=SIGUSR2"], "signal"),
-        (&["--heapsnapshot-near-heap-limit=1", "--max-old-space-size=30"], "limit"),
+        (&["--heapsnapshot-near-heap-limit=1", "--max-old-space-size=16"], "limit"),
         (&[], "panel"),
     ] {
         let session = Session::new();
