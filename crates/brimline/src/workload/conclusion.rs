@@ -79,12 +79,21 @@ impl Conclusion {
         }
         let Some(judged) = &self.judged else { return Ok(()) };
         let sites = judged.sites();
-        if let (Some(site), false) = (sites.first(), judged.headlines().iter().any(|one| one.verdict.is_leak())) {
+        if let (Some(site), false) = (sites.first(), judged.headlines().iter().any(|one| judged.is_leak(one))) {
             let words = site.verdict.name().replace('_', " ");
             say(&format!("verdict: {words} at {}, {:.0} % sure", site.subject, site.confidence * 100.0))?;
         }
-        for headline in judged.headlines().into_iter().filter(|one| sites.is_empty() || one.verdict.is_leak()) {
+        for headline in judged.headlines().into_iter().filter(|one| sites.is_empty() || judged.is_leak(one)) {
             let subject = if headline.subject.is_empty() { String::new() } else { format!(" ({})", headline.subject) };
+            if headline.verdict.is_leak() && !judged.is_leak(headline) {
+                let growth = amount(headline.growth.unwrap_or(0.0), Unit::Bytes);
+                let least = amount(judged.least(), Unit::Bytes);
+                say(&format!(
+                    "verdict{subject}: no leak shown. `{}` grew by {growth} over the run, and less than {least} is not told from what a runtime keeps for itself; a longer load would tell",
+                    headline.metric
+                ))?;
+                continue;
+            }
             let words = headline.verdict.name().replace('_', " ");
             say(&format!(
                 "verdict{subject}: {words}, {:.0} % sure. {}",
@@ -147,7 +156,7 @@ impl Conclusion {
                 json!({
                     "metric": one.metric, "subject": one.subject, "verdict": one.verdict.name(), "signal": one.signal,
                     "confidence": one.confidence, "growth": one.growth, "growth_share": one.growth_share,
-                    "slope": one.slope, "needs": one.needs,
+                    "slope": one.slope, "needs": one.needs, "is_leak": judged.is_leak(one),
                 })
             };
             let sites: Vec<Value> = judged

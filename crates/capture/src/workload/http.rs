@@ -40,7 +40,7 @@ impl LoadDriver for Http {
         let path = Path::new(rest);
         let mut mix = if rest.starts_with("//") {
             one_request(&format!("http:{rest}"))?
-        } else if !path.exists() && rest.starts_with('/') {
+        } else if !path.is_file() && rest.starts_with('/') {
             Mix::of(Request::get(rest)?, None)
         } else {
             read_mix(path)?
