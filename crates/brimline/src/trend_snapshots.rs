@@ -31,6 +31,7 @@ const SITE: &str = "site_live_after_gc";
 struct Captured {
     pid: u32,
     live_bytes: f64,
+    allocated_bytes: f64,
     /// `None` where only the total is known.
     profile: Option<Profile>,
     /// The main module of a Go program, whose packages are the project's.
@@ -138,12 +139,9 @@ fn read(
             Ok(()) => {
                 let profile = recordings.finish().value.profile;
                 // The process's own counter lags behind: each thread adds to it in lots.
-                found.push(Captured {
-                    pid: file.pid,
-                    live_bytes: live(&profile),
-                    profile: Some(profile),
-                    module: None,
-                });
+                let [live_bytes, allocated_bytes] = sums(&profile);
+                let profile = Some(profile);
+                found.push(Captured { pid: file.pid, live_bytes, allocated_bytes, profile, module: None });
             }
             Err(error) => warnings.push(format!("left out of snapshot {}: {error:#}", snapshot.name)),
         }
@@ -157,8 +155,19 @@ fn read(
     Ok(found)
 }
 
-/// All memory that counts.
-fn live(profile: &Profile) -> f64 {
+/// Bytes live after the collection and bytes allocated until then, of all processes in a snapshot; `None` without any.
+pub(crate) fn totals(run: &ResolvedRun, snapshot: &SnapshotRecord) -> anyhow::Result<Option<[f64; 2]>> {
+    let mut warnings = Vec::new();
+    let found = read(run, snapshot, None, &LocalFiles::default(), &mut warnings)?;
+    if let Some(warning) = warnings.pop() {
+        anyhow::bail!(warning);
+    }
+    let sums = found.iter().map(|captured| [captured.live_bytes, captured.allocated_bytes]);
+    Ok(sums.reduce(|a, b| [a[0] + b[0], a[1] + b[1]]))
+}
+
+/// All memory that counts: live, and allocated so far.
+fn sums(profile: &Profile) -> [f64; 2] {
     let (filter, places) = (Filter::default(), Places::default());
     let query = Query {
         by: By::File,
@@ -167,7 +176,8 @@ fn live(profile: &Profile) -> f64 {
         places: &places,
         column: value::LIVE_BYTES,
     };
-    aggregate(profile, query).totals[value::LIVE_BYTES] as f64
+    let totals = aggregate(profile, query).totals;
+    [totals[value::LIVE_BYTES] as f64, totals[value::TOTAL_BYTES] as f64]
 }
 
 /// A Go process: its live heap as the runtime counts it after the collection, its sites from the sampled profile.
@@ -178,5 +188,6 @@ fn of_go(capture: &GoCaptureFolder) -> anyhow::Result<Option<Captured>> {
         None => None,
     };
     let module = capture.record.module.clone();
-    Ok(Some(Captured { pid: capture.record.pid, live_bytes: stats.heap_alloc as f64, profile, module }))
+    let (live_bytes, allocated_bytes) = (stats.heap_alloc as f64, stats.total_alloc as f64);
+    Ok(Some(Captured { pid: capture.record.pid, live_bytes, allocated_bytes, profile, module }))
 }
