@@ -115,7 +115,7 @@ if [ -n "${BRIMLINE_DEVTOOLS_ORACLE:-}" ] && command -v npm >/dev/null; then
 fi
 
 # Programs on packages from npm with leaks planted in them.
-apps=crates/brimline/tests/it/heap/apps
+apps=programs/node
 if command -v npm >/dev/null; then
     folder=$cache/node-packages-$(cat $apps/package.json $apps/package-lock.json | sha256sum | cut -c1-12)
     if [ ! -e "$folder/.complete" ]; then

@@ -75,7 +75,7 @@ fn imported(text: &str, folder: &Path, package: &Path) -> Vec<PathBuf> {
             files.extend(module_files(base, name));
             // What is imported may be a module of that package.
             let package = base.join(name.replace('.', "/"));
-            for name in names.split(|c: char| c == ',' || c == '(').filter_map(|part| part.split_whitespace().next()) {
+            for name in names.split([',', '(']).filter_map(|part| part.split_whitespace().next()) {
                 files.extend(module_files(&package, name));
             }
         }

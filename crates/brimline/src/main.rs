@@ -13,6 +13,7 @@ mod metric;
 mod page_server;
 mod python_package;
 mod quantity;
+mod raster;
 mod refusal;
 mod report;
 mod site;

@@ -11,6 +11,8 @@ use std::collections::HashMap;
 
 /// A module that is loaded more often than this has more copies than anyone needs.
 const MODULE_COPIES: u64 = 10;
+/// From how many on containers of one size, made alike, are parts of something and not containers that grow.
+const ALIKE: usize = 8;
 /// Bytes from which on a module's own state is worth a line, in multiples of the threshold for bytes.
 const MODULE_BYTES: u64 = 16;
 
@@ -127,7 +129,36 @@ pub fn holders(heap: &Heap, scripts: &Scripts, least: Thresholds) -> Vec<Holder>
         let key = |holder: &Holder| (holder.is_runtime, std::cmp::Reverse(holder.bytes), holder.shape, holder.owner);
         key(a).cmp(&key(b))
     });
+    keep_one_of_alike(&mut found);
     found
+}
+
+/// Of many containers with one number of elements, held in the same way, the first stays: what holds them tells how many.
+fn keep_one_of_alike(found: &mut Vec<Holder>) {
+    let key = |holder: &Holder| {
+        let way = without_positions(&holder.path);
+        holder.shape.only_grows().then(|| (holder.shape, holder.label.clone(), holder.count, holder.place.clone(), way))
+    };
+    let mut groups: HashMap<_, (usize, bool)> = HashMap::new();
+    for key in found.iter().filter_map(key) {
+        groups.entry(key).or_default().0 += 1;
+    }
+    found.retain(|holder| {
+        let group = key(holder).and_then(|key| groups.get_mut(&key));
+        group.is_none_or(|(count, told)| *count < ALIKE || !std::mem::replace(told, true))
+    });
+}
+
+/// A path in words without the positions of elements: `queue[17].rows` and `queue[18].rows` are one way.
+pub fn without_positions(path: &str) -> String {
+    let mut parts = path.split('[');
+    let mut way = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|character: char| character.is_ascii_digit());
+        way.push('[');
+        way.push_str(if rest.len() < part.len() && rest.starts_with(']') { rest } else { part });
+    }
+    way
 }
 
 /// Leaves out variables whose bytes another holder below them tells of in more detail.
@@ -196,4 +227,21 @@ fn is_runtime(heap: &Heap, scripts: &Scripts, holder: &Holder, steps: &[path::St
     let after = &steps[variable.unwrap_or(0)..];
     script.is_some_and(|script| !is_own(script))
         && !after.iter().any(|step| scripts.place(heap, step.from).is_some_and(|place| is_own(&place.script)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_no_part_of_a_way() {
+        for (path, way) in [
+            ("variable queue in a.js[17].rows", "variable queue in a.js[].rows"),
+            ("a[1][22]", "a[][]"),
+            ("a[\"1\"].b[x]", "a[\"1\"].b[x]"),
+            ("a[]", "a[]"),
+        ] {
+            assert_eq!(without_positions(path), way);
+        }
+    }
 }

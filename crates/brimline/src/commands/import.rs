@@ -57,18 +57,18 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let written = private_file::create_folder(&folder.imports_path())
         .map_err(anyhow::Error::from)
         .and_then(|()| content.write(&folder.imports_path().join(&file)))
-        .and_then(|bytes| {
+        .and_then(|written| {
             let source = std::path::absolute(&args.file).unwrap_or_else(|_| args.file.clone());
             let source = source.to_string_lossy().into_owned();
             record.imported = Some(Import { format: content.format().to_owned(), file, source });
             folder.save(&record, Durability::Synced)?;
-            Ok(bytes)
+            Ok(written)
         });
     let written = written.inspect_err(|_| {
         // Half a run is none; the first error is the one to tell.
         let _ = folder.clone().remove();
     });
-    let bytes = written.context("failed to keep the file as a run")?;
+    let (bytes, exit_code) = written.context("failed to keep the file as a run")?;
     if let Err(error) = store.index(&folder) {
         super::warn(&[format!("the run is kept, its row in the database is not: {error}")]);
     }
@@ -83,7 +83,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         writeln!(out, "imported {} as run {}", content.format(), record.id)?;
     }
     out.flush()?;
-    Ok(content.exit_code())
+    Ok(exit_code)
 }
 
 /// What will be kept.
@@ -97,7 +97,7 @@ enum Content {
 impl Content {
     fn read(args: &Args) -> anyhow::Result<Self> {
         if is_snapshot(&args.file) {
-            return Ok(Self::Snapshot(SnapshotCopy::of(&args.file, args.keep_strings)?));
+            return Ok(Self::Snapshot(SnapshotCopy::of(&args.file, args.keep_strings)));
         }
         let bytes = input::read(&args.file)?;
         if brimline_profile::formats::recording::is_recording(&bytes) {
@@ -127,21 +127,14 @@ impl Content {
         }
     }
 
-    /// Writes the file at `path`; answers its size.
-    fn write(&self, path: &Path) -> anyhow::Result<u64> {
+    /// Writes the file at `path`; answers its size, and incomplete for a snapshot that was cut.
+    fn write(&self, path: &Path) -> anyhow::Result<(u64, ExitCode)> {
         match self {
             Self::Bytes(_, bytes) => {
                 private_file::replace(path, bytes, Durability::Synced)?;
-                Ok(bytes.len() as u64)
+                Ok((bytes.len() as u64, ExitCode::FINE))
             }
             Self::Snapshot(copy) => copy.write(path),
-        }
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Bytes(..) => ExitCode::FINE,
-            Self::Snapshot(copy) => copy.exit_code,
         }
     }
 }

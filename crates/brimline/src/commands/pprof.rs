@@ -3,11 +3,13 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufWriter, IsTerminal as _, Read as _, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
-use brimline_pprof::cli::{CallTree, Completion, GoFolders, Host, Sources, run};
+use brimline_capture::http::{self, FetchError, Limits, Trust, Url};
+use brimline_pprof::cli::{CallTree, Completion, Drawing, GoFolders, Host, Sources, Zone, run};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -19,11 +21,10 @@ use rustyline::{Config, Context, Editor, Helper};
 use crate::exit_code::ExitCode;
 use crate::flame::{self, Calls, Shape};
 use crate::page_server::PageServer;
+use crate::raster;
 
 /// No profile is larger; a server that sends more is cut off.
 const LARGEST_FILE: u64 = 4 << 30;
-/// Most of a refusal's body that is told.
-const REFUSAL_BYTES: u64 = 300;
 
 /// Arguments, which clap does not look at: one dash, Go's rules.
 #[derive(clap::Args, Debug)]
@@ -83,29 +84,29 @@ impl Sources for Process {
 
 impl Host for Process {
     fn fetch(&mut self, url: &str, timeout_seconds: u64) -> io::Result<Vec<u8>> {
-        if url.starts_with("https:") {
-            return Err(io::Error::other("expected an http URL, found https, which this program does not speak"));
-        }
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(timeout_seconds)))
-            .http_status_as_error(false)
-            .build()
-            .into();
-        let slow = |error: ureq::Error| match error {
-            ureq::Error::Timeout(_) => {
-                io::Error::new(io::ErrorKind::TimedOut, format!("no whole answer within {timeout_seconds} s"))
-            }
-            other => other.into_io(),
+        // Go's spelling for a server whose certificate nobody signed.
+        let (url, trust) = match url.strip_prefix("https+insecure://") {
+            Some(rest) => (format!("https://{rest}"), Trust::Any),
+            None => (url.to_owned(), Trust::Roots),
         };
-        let mut answer = agent.get(url).call().map_err(slow)?;
-        let status = answer.status();
-        if !status.is_success() {
-            let body = answer.body_mut().with_config().limit(REFUSAL_BYTES).lossy_utf8(true).read_to_string();
-            let text = body.unwrap_or_default();
-            let line = text.lines().next().unwrap_or_default().trim();
-            return Err(io::Error::other(format!("expected status 200, found {status}: {line}")));
-        }
-        answer.body_mut().with_config().limit(LARGEST_FILE).read_to_vec().map_err(slow)
+        let (place, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+        let place = Url::parse(place).map_err(io::Error::other)?;
+        let limits = Limits { time: Duration::from_secs(timeout_seconds), bytes: LARGEST_FILE as usize };
+        http::get(&place, query, trust, limits).map_err(|error| match error {
+            FetchError::TimedOut { .. } => io::Error::new(io::ErrorKind::TimedOut, error),
+            other => io::Error::other(other),
+        })
+    }
+
+    fn zone(&self, seconds: i64) -> Zone {
+        let zone = jiff::tz::TimeZone::system();
+        jiff::Timestamp::from_second(seconds).map_or_else(
+            |_| Zone::default(),
+            |time| {
+                let info = zone.to_offset_info(time);
+                Zone { offset_seconds: info.offset().seconds().into(), name: info.abbreviation().to_owned() }
+            },
+        )
     }
 
     fn stdout(&mut self) -> &mut dyn Write {
@@ -114,6 +115,10 @@ impl Host for Process {
 
     fn stderr(&mut self) -> &mut dyn Write {
         &mut self.stderr
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        Path::new(path).exists()
     }
 
     fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
@@ -157,6 +162,10 @@ impl Host for Process {
         let mut out = Vec::new();
         flame::write(&tree.title.join(" · "), &Tree { tree, callees }, shape, &mut out)?;
         Ok(out)
+    }
+
+    fn png(&mut self, drawing: &Drawing) -> io::Result<Vec<u8>> {
+        raster::png(drawing)
     }
 
     fn open(&mut self, bytes: &[u8], extension: &str) -> io::Result<()> {

@@ -109,11 +109,11 @@ fn the_endpoint_given_is_used_wherever_it_lies() {
     assert_eq!(json(&session, &["report"])["captures"][0]["collected"], true);
 }
 
-/// A program that runs without brimline.
-struct Program(Child, String);
+/// A program that runs without brimline, and its address.
+pub(crate) struct Program(Child, pub(crate) String);
 
 impl Program {
-    fn start(program: &Path, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(program: &Path, variables: &[(&str, &str)]) -> Self {
         let mut command = std::process::Command::new(program);
         let mut child =
             command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

@@ -10,8 +10,8 @@ const LOAD: &str = include_str!("heap/apps/load.cjs");
 /// Requests before the first snapshot, and again before the second.
 const REQUESTS: u64 = 300;
 
-/// The folder with the packages of `heap/apps/package.json`, installed by `scripts/test.sh`.
-fn packages() -> Option<PathBuf> {
+/// The folder with the packages of `programs/node/package.json`, installed by `scripts/test.sh`.
+pub(crate) fn packages() -> Option<PathBuf> {
     let found = std::env::var_os("BRIMLINE_TEST_NODE_PACKAGES").map(PathBuf::from);
     if found.is_none() {
         eprintln!("SKIPPED: BRIMLINE_TEST_NODE_PACKAGES names no packages; run scripts/test.sh");

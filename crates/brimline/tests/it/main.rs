@@ -15,6 +15,8 @@ mod go_servers;
 mod greenlets;
 mod heap_apps;
 mod heap_formats;
+mod heap_programs;
+mod heap_redaction;
 mod heap_terminal;
 mod heaps;
 mod identity;

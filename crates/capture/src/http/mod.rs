@@ -86,28 +86,44 @@ pub enum FetchError {
     },
 }
 
-/// The body at `base` + `path` (which starts with a slash and may have a query).
+/// The body at `base` + `path` (which starts with a slash or is a query alone).
 pub fn get(base: &Url, path: &str, trust: Trust, limits: Limits) -> Result<Vec<u8>, FetchError> {
     let deadline = Instant::now() + limits.time;
+    let mut place = base.with_base("");
     let mut target = format!("{}{path}", base.base);
     for _ in 0..=REDIRECTIONS {
-        let url = format!("{}{target}", base.with_base(""));
-        let answer = exchange(base, &target, trust, deadline, limits, &url)?;
-        match answer.status {
-            200 => return Ok(answer.body),
-            // Mostly a missing slash; elsewhere is not followed, since credentials would go along.
-            301 | 302 | 303 | 307 | 308 if answer.location.as_deref().is_some_and(|place| place.starts_with('/')) => {
-                target = answer.location.unwrap_or_default();
-            }
-            status => {
-                let text = String::from_utf8_lossy(&answer.body);
-                let line = text.lines().next().unwrap_or_default().trim().chars().take(TOLD).collect();
-                return Err(FetchError::Status { url, status, line });
-            }
+        let url = format!("{place}{target}");
+        let answer = exchange(&place, &target, trust, deadline, limits, &url)?;
+        if answer.status == 200 {
+            return Ok(answer.body);
         }
+        let elsewhere = matches!(answer.status, 301 | 302 | 303 | 307 | 308).then_some(answer.location).flatten();
+        let Some(next) = elsewhere.and_then(|location| redirected(&place, &location)) else {
+            let text = String::from_utf8_lossy(&answer.body);
+            let line = text.lines().next().unwrap_or_default().trim().chars().take(TOLD).collect();
+            return Err(FetchError::Status { url, status: answer.status, line });
+        };
+        (place, target) = next;
     }
-    let url = format!("{}{target}", base.with_base(""));
-    Err(FetchError::Malformed { url, found: format!("more than {REDIRECTIONS} redirections") })
+    Err(FetchError::Malformed {
+        url: format!("{place}{target}"),
+        found: format!("more than {REDIRECTIONS} redirections"),
+    })
+}
+
+/// Where an answer from `place` points to: place and target. Credentials stay with their host, and what began encrypted
+/// is not followed into the open.
+fn redirected(place: &Url, location: &str) -> Option<(Url, String)> {
+    if location.starts_with('/') && !location.starts_with("//") {
+        return Some((place.clone(), location.to_owned()));
+    }
+    let (Address::Tcp { host, .. }, true) = (&place.address, location.starts_with("http")) else { return None };
+    let mut next = Url::parse(location).ok()?;
+    let Address::Tcp { host: next_host, .. } = &next.address else { return None };
+    next.credentials = place.credentials.clone().filter(|_| next_host == host);
+    let path = location.split_once("://")?.1;
+    let target = path.find('/').map_or("", |at| &path[at..]).to_owned();
+    (next.tls || !place.tls).then(|| (next.with_base(""), target))
 }
 
 struct Answer {

@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use thiserror::Error;
 
-pub use crate::report::{CallNode, CallTree, GoFolders, Sources};
+pub use crate::report::{CallNode, CallTree, Curve, Drawing, GoFolders, NodeBox, Sources, Text, Zone};
 pub use interactive::Completion;
 
 use command::Command;
@@ -24,16 +24,26 @@ use config::Config;
 pub trait Host: Sources {
     /// Fetches a profile from a URL.
     fn fetch(&mut self, url: &str, timeout_seconds: u64) -> io::Result<Vec<u8>>;
+    /// The local time zone at a moment, seconds since 1970.
+    fn zone(&self, _seconds: i64) -> Zone {
+        Zone::default()
+    }
     /// Where reports go.
     fn stdout(&mut self) -> &mut dyn Write;
     /// Where messages go.
     fn stderr(&mut self) -> &mut dyn Write;
+    /// Whether there is something at `path`.
+    fn exists(&self, path: &str) -> bool;
     /// Writes a report to a file.
     fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()>;
     /// The next line typed by the user, without its end; `None` at the end of input.
     fn read_line(&mut self, prompt: &str, completion: &Rc<Completion>) -> io::Result<Option<String>>;
     /// Draws a flame graph, as a page or as a drawing alone.
     fn flame(&mut self, _tree: &CallTree, _html: bool) -> io::Result<Vec<u8>> {
+        Err(io::Error::other("expected a host that draws, found none"))
+    }
+    /// Makes a PNG picture of a drawing.
+    fn png(&mut self, _drawing: &Drawing) -> io::Result<Vec<u8>> {
         Err(io::Error::other("expected a host that draws, found none"))
     }
     /// Shows a file of this kind (its name's extension) in the user's browser.
@@ -111,7 +121,7 @@ fn try_run(args: &[OsString], host: &mut dyn Host) -> Result<(), RunError> {
     match parsed.command {
         Some(Command { name, argument }) => {
             let bytes = report::generate(&mut view, name, argument.as_deref(), &config, host)?;
-            report::deliver(&bytes, name, &config, host)
+            report::deliver(&bytes, name, &config, false, host)
         }
         None => interactive::run(&view, config, host),
     }

@@ -80,10 +80,13 @@ fn load(name: &str, parsed: &Parsed, host: &mut dyn Host) -> Result<Vec<u8>, Run
                 (_, seconds @ 1..) => seconds.saturating_add(seconds / 2),
                 _ => 60,
             };
-            let to_download = format!("`curl -o profile.pb.gz '{url}'`, then give `profile.pb.gz`");
             let waiting =
                 "is the server up, and does it serve net/http/pprof at that path? `-timeout=SECONDS` waits longer";
-            let hint = if url.starts_with("https:") { &to_download } else { waiting };
+            let insecure = format!(
+                "if it was the certificate, `https+insecure{}` accepts any; {waiting}",
+                &url[url.find(':').unwrap_or(0)..]
+            );
+            let hint = if url.starts_with("https:") { &insecure } else { waiting };
             host.fetch(&url, timeout as u64).map_err(|error| problem(name, &error, hint))?
         }
     };

@@ -6,7 +6,7 @@ use crate::paths;
 
 impl Report<'_, '_> {
     /// What the profile is: binary, type, time, duration.
-    pub(super) fn profile_labels(&self) -> Vec<String> {
+    pub(crate) fn profile_labels(&self) -> Vec<String> {
         let view = &*self.view;
         let mut lines = Vec::new();
         if let Some(main) = view.mappings.first() {
@@ -25,7 +25,8 @@ impl Report<'_, '_> {
             lines.push(format!("Doc: {}", view.doc_url));
         }
         if view.time_nanos != 0 {
-            lines.push(format!("Time: {} UTC", super::time::date(view.time_nanos)));
+            let zone = &self.options.zone;
+            lines.push(format!("Time: {} {}", super::time::date(view.time_nanos, zone), zone.name));
         }
         if view.duration_nanos != 0 {
             let (nanos, unit) = scale(self.total, &self.options.sample_unit, "nanoseconds");

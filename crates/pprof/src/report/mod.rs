@@ -3,13 +3,14 @@
 mod call_tree;
 mod callgrind;
 mod dot;
+mod drawing;
 mod go_sources;
 mod json;
+mod layout;
 mod legend;
 mod list;
 mod proto;
 mod raw;
-mod svg;
 mod tags;
 mod text;
 mod time;
@@ -23,8 +24,10 @@ use regex::Regex;
 use thiserror::Error;
 
 pub use call_tree::{CallNode, CallTree};
+pub use drawing::{Curve, Drawing, NodeBox, Text};
 pub use go_sources::{GoFolders, read as read_go_source};
 pub use list::Sources;
+pub use time::Zone;
 
 use crate::graph::{Edges, Order, Plan, Selection, Skeleton};
 use crate::measure::{scale, scaled_label};
@@ -90,6 +93,8 @@ pub(crate) struct Options {
     pub(crate) symbol: Option<Regex>,
     pub(crate) source_path: String,
     pub(crate) trim_path: String,
+    /// In which times are shown.
+    pub(crate) zone: Zone,
 }
 
 /// A profile about to be reported. The total is taken when it is made, filters may follow.
@@ -130,7 +135,7 @@ impl<'r, 'a> Report<'r, 'a> {
             Format::List => self.list(out, sources),
             Format::Proto => self.proto(out),
             Format::Raw => self.raw(out),
-            Format::Svg => self.svg(out),
+            Format::Svg => Ok(self.drawing().svg(out)?),
             Format::Tags => self.tags(out),
             Format::Text => self.text(out),
             Format::TopProto => self.top_proto(out),

@@ -4,21 +4,21 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use super::time::{date, duration, fraction};
-use super::{Report, ReportError};
+use super::{Report, ReportError, Zone};
 use crate::labels::LabelGroups;
 use crate::model::{Location, View};
 use crate::samples::Sample;
 
 impl Report<'_, '_> {
     pub(super) fn raw(&mut self, out: &mut dyn Write) -> Result<(), ReportError> {
-        self.view.dump(out)?;
+        self.view.dump(&self.options.zone, out)?;
         Ok(())
     }
 }
 
 impl View<'_> {
-    /// Writes all tables of the profile as text, as `-raw` does.
-    pub fn dump(&self, out: &mut dyn Write) -> std::io::Result<()> {
+    /// Writes all tables of the profile as text, as `-raw` does, with its time in `zone`.
+    pub fn dump(&self, zone: &Zone, out: &mut dyn Write) -> std::io::Result<()> {
         let view = self;
         for comment in &view.comments {
             writeln!(out, "Comment: {comment}")?;
@@ -29,7 +29,8 @@ impl View<'_> {
         writeln!(out, "PeriodType: {} {}", view.period_type.name, view.period_type.unit)?;
         writeln!(out, "Period: {}", view.period)?;
         if view.time_nanos != 0 {
-            writeln!(out, "Time: {}{} +0000 UTC", date(view.time_nanos), fraction(view.time_nanos))?;
+            let nanos = view.time_nanos;
+            writeln!(out, "Time: {}{} {} {}", date(nanos, zone), fraction(nanos), zone.offset(), zone.name)?;
         }
         if view.duration_nanos != 0 {
             // Four characters, whatever they are: the reference asks for a precision that Go applies to the text.

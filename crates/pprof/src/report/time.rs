@@ -1,8 +1,32 @@
 //! Dates and durations as Go prints them.
 
-/// `2006-01-02 15:04:05` in UTC.
-pub(super) fn date(nanos: i64) -> String {
-    let seconds = nanos.div_euclid(1_000_000_000);
+/// The zone in which a profile's time is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone {
+    /// East of Greenwich.
+    pub offset_seconds: i64,
+    /// `UTC`, `CEST`, `+03`.
+    pub name: String,
+}
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self { offset_seconds: 0, name: "UTC".into() }
+    }
+}
+
+impl Zone {
+    /// `+0200`.
+    pub(super) fn offset(&self) -> String {
+        let sign = if self.offset_seconds < 0 { '-' } else { '+' };
+        let minutes = self.offset_seconds.abs() / 60;
+        format!("{sign}{:02}{:02}", minutes / 60, minutes % 60)
+    }
+}
+
+/// `2006-01-02 15:04:05` in a zone.
+pub(super) fn date(nanos: i64, zone: &Zone) -> String {
+    let seconds = nanos.div_euclid(1_000_000_000).saturating_add(zone.offset_seconds);
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Howard Hinnant's days-to-civil algorithm: eras of 400 years that begin on 1 March.
     let shifted = days + 719_468;
@@ -61,8 +85,11 @@ mod tests {
 
     #[test]
     fn prints_dates_and_durations() {
-        assert_eq!(date(1_709_210_096_000_000_000), "2024-02-29 12:34:56");
-        assert_eq!(date(-1), "1969-12-31 23:59:59");
+        assert_eq!(date(1_709_210_096_000_000_000, &Zone::default()), "2024-02-29 12:34:56");
+        assert_eq!(date(-1, &Zone::default()), "1969-12-31 23:59:59");
+        let india = Zone { offset_seconds: 19_800, name: "IST".into() };
+        assert_eq!((date(-1, &india).as_str(), india.offset().as_str()), ("1970-01-01 05:29:59", "+0530"));
+        assert_eq!(Zone { offset_seconds: -12_600, name: "NST".into() }.offset(), "-0330");
         for (nanos, expected) in [
             (10_000_000_000, "10s"),
             (1_500_000_000, "1.5s"),

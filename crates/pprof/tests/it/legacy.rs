@@ -1,6 +1,7 @@
 //! Legacy profiles against the dumps that come with them.
 
 use brimline_pprof::View;
+use brimline_pprof::cli::Zone;
 
 use crate::goldens::data;
 
@@ -18,7 +19,7 @@ fn agree_with_the_dumps_of_the_reference() {
         let bytes = std::fs::read(&path).unwrap();
         let mut found = Vec::new();
         match View::read(&bytes) {
-            Ok(view) => view.dump(&mut found).unwrap(),
+            Ok(view) => view.dump(&Zone::default(), &mut found).unwrap(),
             Err(error) => found = error.to_string().into_bytes(),
         }
         let expected = std::fs::read(&dump).unwrap();

@@ -134,18 +134,20 @@ impl From<DecodeError> for Failure {
 
 /// Positions of the fields, and the names of the kinds.
 #[derive(Debug, Default)]
-struct Layout {
-    node_fields: Vec<NodeField>,
-    edge_fields: Vec<EdgeField>,
-    edge_kinds: Vec<EdgeKind>,
+pub(super) struct Layout {
+    pub(super) node_fields: Vec<NodeField>,
+    pub(super) node_kinds: Vec<Box<str>>,
+    pub(super) edge_fields: Vec<EdgeField>,
+    pub(super) edge_kinds: Vec<EdgeKind>,
     location_fields: Vec<String>,
-    trace_fields: Vec<String>,
+    pub(super) trace_fields: Vec<String>,
     node_count: u64,
     edge_count: u64,
+    extra_native_bytes: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum NodeField {
+pub(super) enum NodeField {
     Kind,
     Name,
     Id,
@@ -157,11 +159,63 @@ enum NodeField {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum EdgeField {
+pub(super) enum EdgeField {
     Kind,
     Name,
     To,
     Unknown,
+}
+
+impl Layout {
+    /// Reads the section `snapshot`.
+    pub(super) fn read(raw: &[u8]) -> Result<Self, DecodeError> {
+        let header: Value = serde_json::from_slice(raw)
+            .map_err(|error| DecodeError::NotASnapshot { found: format!("a header that is no JSON: {error}") })?;
+        let meta = &header["meta"];
+        let names = |field: &str| -> Vec<String> {
+            let list = meta[field].as_array().map_or(&[][..], Vec::as_slice);
+            list.iter().map(|name| name.as_str().unwrap_or_default().to_owned()).collect()
+        };
+        let node_fields: Vec<_> = names("node_fields").iter().map(|name| node_field(name)).collect();
+        let edge_fields: Vec<_> = names("edge_fields").iter().map(|name| edge_field(name)).collect();
+        for (field, name) in [
+            (NodeField::Kind, "node_fields.type"),
+            (NodeField::Name, "node_fields.name"),
+            (NodeField::Id, "node_fields.id"),
+            (NodeField::SelfSize, "node_fields.self_size"),
+            (NodeField::EdgeCount, "node_fields.edge_count"),
+        ] {
+            if !node_fields.contains(&field) {
+                return Err(DecodeError::Meta { field: name });
+            }
+        }
+        for (field, name) in [
+            (EdgeField::Kind, "edge_fields.type"),
+            (EdgeField::Name, "edge_fields.name_or_index"),
+            (EdgeField::To, "edge_fields.to_node"),
+        ] {
+            if !edge_fields.contains(&field) {
+                return Err(DecodeError::Meta { field: name });
+            }
+        }
+        let kinds = |list: &str, at: Option<usize>| -> Vec<Box<str>> {
+            let list = at.and_then(|at| meta[list][at].as_array()).map_or(&[][..], Vec::as_slice);
+            list.iter().map(|name| name.as_str().unwrap_or_default().into()).collect()
+        };
+        let node_kinds = kinds("node_types", node_fields.iter().position(|&field| field == NodeField::Kind));
+        let edge_kinds = kinds("edge_types", edge_fields.iter().position(|&field| field == EdgeField::Kind));
+        Ok(Self {
+            edge_kinds: edge_kinds.iter().map(|name| EdgeKind::from_name(name)).collect(),
+            location_fields: names("location_fields"),
+            trace_fields: names("trace_function_info_fields"),
+            node_count: header["node_count"].as_u64().unwrap_or(0),
+            edge_count: header["edge_count"].as_u64().unwrap_or(0),
+            extra_native_bytes: header["extra_native_bytes"].as_u64().unwrap_or(0),
+            node_kinds,
+            node_fields,
+            edge_fields,
+        })
+    }
 }
 
 #[derive(Default)]
@@ -210,54 +264,12 @@ impl State {
     }
 
     fn header(&mut self, raw: &[u8]) -> Result<(), DecodeError> {
-        let header: Value = serde_json::from_slice(raw)
-            .map_err(|error| DecodeError::NotASnapshot { found: format!("a header that is no JSON: {error}") })?;
-        let meta = &header["meta"];
-        let names = |field: &str| -> Vec<String> {
-            let list = meta[field].as_array().map_or(&[][..], Vec::as_slice);
-            list.iter().map(|name| name.as_str().unwrap_or_default().to_owned()).collect()
-        };
-        let node_fields: Vec<_> = names("node_fields").iter().map(|name| node_field(name)).collect();
-        let edge_fields: Vec<_> = names("edge_fields").iter().map(|name| edge_field(name)).collect();
-        for (field, name) in [
-            (NodeField::Kind, "node_fields.type"),
-            (NodeField::Name, "node_fields.name"),
-            (NodeField::Id, "node_fields.id"),
-            (NodeField::SelfSize, "node_fields.self_size"),
-            (NodeField::EdgeCount, "node_fields.edge_count"),
-        ] {
-            if !node_fields.contains(&field) {
-                return Err(DecodeError::Meta { field: name });
-            }
-        }
-        for (field, name) in [
-            (EdgeField::Kind, "edge_fields.type"),
-            (EdgeField::Name, "edge_fields.name_or_index"),
-            (EdgeField::To, "edge_fields.to_node"),
-        ] {
-            if !edge_fields.contains(&field) {
-                return Err(DecodeError::Meta { field: name });
-            }
-        }
-        let kinds = |list: &str, at: Option<usize>| -> Vec<Box<str>> {
-            let list = at.and_then(|at| meta[list][at].as_array()).map_or(&[][..], Vec::as_slice);
-            list.iter().map(|name| name.as_str().unwrap_or_default().into()).collect()
-        };
-        let node_kinds = kinds("node_types", node_fields.iter().position(|&field| field == NodeField::Kind));
-        let edge_kinds = kinds("edge_types", edge_fields.iter().position(|&field| field == EdgeField::Kind));
-        let layout = Layout {
-            edge_kinds: edge_kinds.iter().map(|name| EdgeKind::from_name(name)).collect(),
-            location_fields: names("location_fields"),
-            trace_fields: names("trace_function_info_fields"),
-            node_count: header["node_count"].as_u64().unwrap_or(0),
-            edge_count: header["edge_count"].as_u64().unwrap_or(0),
-            node_fields,
-            edge_fields,
-        };
-        self.builder = HeapGraphBuilder::new(node_kinds, layout.node_fields.contains(&NodeField::Detachedness));
+        let mut layout = Layout::read(raw)?;
+        let has_detachedness = layout.node_fields.contains(&NodeField::Detachedness);
+        self.builder = HeapGraphBuilder::new(std::mem::take(&mut layout.node_kinds), has_detachedness);
         // Untouched room costs nothing; a header that lies costs no more than this.
         self.builder.reserve(layout.node_count.min(1 << 26) as usize, layout.edge_count.min(1 << 28) as usize);
-        self.builder.set_extra_native_bytes(header["extra_native_bytes"].as_u64().unwrap_or(0).min(LARGEST_OBJECT));
+        self.builder.set_extra_native_bytes(layout.extra_native_bytes.min(LARGEST_OBJECT));
         self.layout = Some(layout);
         Ok(())
     }

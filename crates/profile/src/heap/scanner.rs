@@ -1,6 +1,6 @@
 //! JSON read in one pass from a stream: integers at the speed of the bytes, everything else plainly.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 const BUFFER: usize = 1 << 18;
 /// By the number of zeros.
@@ -18,6 +18,9 @@ pub(super) enum Stop {
     /// The reader failed.
     #[error("read failed at byte {offset}: {source}")]
     Read { offset: u64, source: std::io::Error },
+    /// The writer of a copy failed.
+    #[error("failed to write the copy: {0}")]
+    Write(std::io::Error),
     /// A limit of the model was reached.
     #[error("{what} at byte {offset}")]
     Limit { what: &'static str, offset: u64 },
@@ -30,11 +33,33 @@ pub(super) struct Scanner<'a> {
     position: usize,
     end: usize,
     base: u64,
+    copy: Option<&'a mut dyn Write>,
+    /// How much of the window lies in the copy.
+    copied: usize,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(reader: &'a mut dyn Read) -> Self {
-        Self { reader, buffer: vec![0; BUFFER], position: 0, end: 0, base: 0 }
+        Self { reader, buffer: vec![0; BUFFER], position: 0, end: 0, base: 0, copy: None, copied: 0 }
+    }
+
+    /// A scanner that writes all it reads past to `copy`, as it is.
+    pub(super) fn copying(reader: &'a mut dyn Read, copy: &'a mut dyn Write) -> Self {
+        Self { copy: Some(copy), ..Self::new(reader) }
+    }
+
+    /// Brings the copy up to the present position and ends it; answers its writer, once.
+    pub(super) fn end_copy(&mut self) -> Result<Option<&'a mut dyn Write>, Stop> {
+        self.copy_until(self.position)?;
+        Ok(self.copy.take())
+    }
+
+    fn copy_until(&mut self, end: usize) -> Result<(), Stop> {
+        if let Some(copy) = &mut self.copy {
+            copy.write_all(&self.buffer[self.copied..end]).map_err(Stop::Write)?;
+            self.copied = end;
+        }
+        Ok(())
     }
 
     /// Bytes read so far.
@@ -52,9 +77,11 @@ impl<'a> Scanner<'a> {
     }
 
     fn refill(&mut self) -> Result<bool, Stop> {
+        self.copy_until(self.end)?;
         self.base += self.end as u64;
         self.position = 0;
         self.end = 0;
+        self.copied = 0;
         loop {
             match self.reader.read(&mut self.buffer) {
                 Ok(read) => {
@@ -292,6 +319,16 @@ impl<'a> Scanner<'a> {
     /// Reads past the next value.
     pub(super) fn skip(&mut self) -> Result<(), Stop> {
         self.walk_value(|_| true)
+    }
+
+    /// Reads past the next value, which has no strings in it.
+    pub(super) fn skip_numbers(&mut self) -> Result<(), Stop> {
+        let mut has_strings = false;
+        let walked = self.walk_value(|byte| {
+            has_strings = byte == b'"';
+            !has_strings
+        });
+        if has_strings { Err(self.unexpected("numbers alone in a section", Some(b'"'))) } else { walked }
     }
 
     fn walk_value(&mut self, mut sink: impl FnMut(u8) -> bool) -> Result<(), Stop> {

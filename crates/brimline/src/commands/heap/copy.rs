@@ -6,45 +6,24 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use brimline_profile::heap::{HeapGraph, redact};
+use brimline_profile::heap::redact::{self, RedactError};
 use brimline_store::private_file;
 
 use super::snapshot_file::{OpenArgs, SnapshotFile};
 use crate::exit_code::ExitCode;
 use crate::refusal::Refusal;
 
-/// A snapshot that was read once and can be copied.
+/// A snapshot that can be copied.
 #[derive(Debug)]
 pub(crate) struct SnapshotCopy {
     source: PathBuf,
-    /// What tells values from names; `None` to keep both.
-    graph: Option<Box<HeapGraph>>,
-    /// Incomplete for a file that was cut.
-    pub(crate) exit_code: ExitCode,
+    keep_strings: bool,
 }
 
 impl SnapshotCopy {
-    /// Reads the snapshot at `source`. One that was cut has no strings to tell values by, so it is kept only as it is.
-    pub(crate) fn of(source: &Path, keep_strings: bool) -> anyhow::Result<Self> {
-        let text = std::path::absolute(source)?;
-        let opened = SnapshotFile::find(Some(&text.to_string_lossy()), &OpenArgs::default())?.graph()?;
-        crate::commands::warn(&opened.warnings);
-        if opened.exit_code != ExitCode::FINE && !keep_strings {
-            return Err(Refusal {
-                message: format!(
-                    "expected a whole snapshot, found `{}` cut or damaged: what its strings say cannot be left out",
-                    source.display()
-                ),
-                hint: format!(
-                    "`brimline heap top {0}` shows what is whole; `brimline import --keep-strings {0}` keeps it as it is",
-                    source.display()
-                ),
-                code: ExitCode::INCOMPLETE,
-            }
-            .into());
-        }
-        let graph = (!keep_strings).then(|| Box::new(opened.value));
-        Ok(Self { source: source.to_owned(), graph, exit_code: opened.exit_code })
+    /// The snapshot at `source`, of which what its strings say is kept only when `keep_strings`.
+    pub(crate) fn of(source: &Path, keep_strings: bool) -> Self {
+        Self { source: source.to_owned(), keep_strings }
     }
 
     /// The copy's name for a file called `name`.
@@ -54,19 +33,46 @@ impl SnapshotCopy {
         if is_known { format!("{plain}.zst") } else { format!("{plain}.heapsnapshot.zst") }
     }
 
-    /// Writes the copy to `path`; answers its size.
-    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<u64> {
+    /// Writes the copy to `path`; answers its size. Of a snapshot that was cut, all that is whole is kept.
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<(u64, ExitCode)> {
         let describe = || format!("failed to copy `{}`", self.source.display());
         let mut reader = plain(File::open(&self.source).with_context(describe)?).with_context(describe)?;
         let file = private_file::create_new(path)?;
         let mut out = zstd::Encoder::new(BufWriter::new(&file), 3).with_context(describe)?;
-        match &self.graph {
-            Some(graph) => drop(redact::redact(graph, &mut reader, &mut out).with_context(describe)?),
-            None => copy_until_broken(&mut reader, &mut out).with_context(describe)?,
-        }
+        let exit_code = if self.keep_strings {
+            copy_until_broken(&mut reader, &mut out).with_context(describe)?;
+            self.check()?
+        } else {
+            self.redact(&mut reader, &mut out)?
+        };
         out.finish().and_then(|mut out| out.flush()).with_context(describe)?;
         file.sync_all().with_context(describe)?;
-        Ok(file.metadata().with_context(describe)?.len())
+        Ok((file.metadata().with_context(describe)?.len(), exit_code))
+    }
+
+    /// Reads the snapshot for no other reason than to refuse it, or to tell that it is cut.
+    fn check(&self) -> anyhow::Result<ExitCode> {
+        let text = std::path::absolute(&self.source)?;
+        let opened = SnapshotFile::find(Some(&text.to_string_lossy()), &OpenArgs::default())?.graph()?;
+        crate::commands::warn(&opened.warnings);
+        Ok(opened.exit_code)
+    }
+
+    fn redact(&self, reader: &mut dyn Read, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        match redact::redact(reader, out) {
+            Ok(_) => Ok(ExitCode::FINE),
+            Err(ref error @ RedactError::Broken { cut: true, ref section, .. }) if section != "snapshot" => {
+                crate::commands::warn(&[format!("`{}` is cut, what is whole is kept: {error}", self.source.display())]);
+                Ok(ExitCode::INCOMPLETE)
+            }
+            Err(error @ RedactError::Broken { .. }) => Err(Refusal {
+                message: format!("failed to leave out what the strings of `{0}` say: {error}", self.source.display()),
+                hint: format!("`brimline import --keep-strings {}` keeps it as it is", self.source.display()),
+                code: ExitCode::USAGE,
+            }
+            .into()),
+            Err(error) => Err(error).with_context(|| format!("failed to copy `{}`", self.source.display())),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use brimline_analysis::heap::Heap;
 use brimline_analysis::heap::compare::{self, ClassDiff, PathDiff, ShapeDiff, Survivors};
-use brimline_analysis::heap::leak::Thresholds;
+use brimline_analysis::heap::leak::{Thresholds, without_positions};
 use brimline_analysis::heap::path::{Detail, describe, shortest_path};
 use brimline_analysis::heap::source::{Place, Scripts};
 use brimline_analysis::heap::summary::HolderSummary;
@@ -169,10 +169,20 @@ fn grown<'a>(before: &'a [HolderSummary], after: &'a [HolderSummary], by_id: boo
         let function = has_owner || a.shape.only_grows() || a.function == b.function;
         a.shape == b.shape && a.label == b.label && owner && function
     };
+    // A new container in place of another one that was as large has not grown.
+    let is_replaced = |after: &HolderSummary| {
+        let is_like = |before: &HolderSummary| {
+            (before.shape, &before.label, before.count, &before.place)
+                == (after.shape, &after.label, after.count, &after.place)
+                && without_positions(&before.path) == without_positions(&after.path)
+        };
+        after.shape.only_grows() && before.iter().any(is_like)
+    };
     let mut grown: Vec<_> = after
         .iter()
         .map(|after| Growth { before: before.iter().find(|before| is_same(before, after)), after })
         .filter(|growth| growth.delta_count() > 0 && growth.delta_bytes() > 0)
+        .filter(|growth| growth.before.is_some() || !is_replaced(growth.after))
         .collect();
     grown.sort_by_key(|growth| std::cmp::Reverse(growth.delta_bytes()));
     grown
