@@ -98,6 +98,8 @@ pub(crate) struct TrendInput {
     pub(crate) source: SourceText,
     /// Snapshots the sites come from; `None` for plain files.
     pub(crate) snapshots: Option<usize>,
+    /// Milliseconds since 1970 at second 0; 0 where it is not known.
+    pub(crate) start_ms: f64,
     /// Incomplete where something could not be read.
     pub(crate) exit_code: ExitCode,
 }
@@ -165,6 +167,7 @@ fn load_run(run: &ResolvedRun, args: &SeriesArgs) -> anyhow::Result<(TrendInput,
     let names = process_names(record);
     let mut input = TrendInput {
         name: record.id.to_string(),
+        start_ms: record.start.0 as f64 / 1e6,
         source: SourceText::new(record.cwd.clone().map(PathBuf::from)),
         exit_code: if warnings.is_empty() { ExitCode::FINE } else { ExitCode::INCOMPLETE },
         ..TrendInput::default()
@@ -295,7 +298,9 @@ fn metric_of(field: &str) -> Option<(String, Unit, Signal)> {
     let signal = match metric {
         "seconds" | "pid" | "max_rss" | "peak" | "vms" | "stack" => return None,
         "rss" | "pss" | "uss" | "swap" => Signal::Rss,
-        "heap" | "arena" | "malloc_reserved" | "mapped_file" => Signal::Reserved,
+        // Totals that only rise, and what others share: shown, not judged.
+        "heap" | "arena" | "malloc_reserved" | "mapped_file" | "shared" | "minor_faults" | "major_faults"
+        | "cgroup" | "cgroup_limit" | "cgroup_limit_hits" | "cgroup_oom_kills" => Signal::Reserved,
         _ => match (unit, Signal::of_metric(field)) {
             (Unit::Count, Signal::Heap) => Signal::Count,
             (_, signal) => signal,

@@ -27,6 +27,9 @@ const LIVE: &str = "live_after_gc";
 /// Live bytes of a site at the snapshots.
 const SITE: &str = "site_live_after_gc";
 
+/// Bytes allocated per second between two snapshots.
+const RATE: &str = "allocation_rate";
+
 /// One process in one snapshot.
 struct Captured {
     pid: u32,
@@ -56,6 +59,7 @@ pub(crate) fn add(
     let mut places = Places::new(record.cwd.as_deref());
     let filter = args.filter.filter();
     let mut heaps: BTreeMap<u32, Vec<Point>> = BTreeMap::new();
+    let mut allocated: BTreeMap<u32, Vec<Point>> = BTreeMap::new();
     let mut rows: HashMap<String, Vec<(usize, f64)>> = HashMap::new();
     let mut times = Vec::new();
     let mut collected = true;
@@ -70,6 +74,7 @@ pub(crate) fn add(
         let seconds = snapshot.at.seconds_since(record.start);
         for captured in found {
             heaps.entry(captured.pid).or_default().push(Point::new(seconds, captured.live_bytes));
+            allocated.entry(captured.pid).or_default().push(Point::new(seconds, captured.allocated_bytes));
             if let Some(module) = &captured.module {
                 places.set_go_module(module);
             }
@@ -103,6 +108,17 @@ pub(crate) fn add(
         let subject = names.get(&pid).cloned().unwrap_or_default();
         input.series.push(Series { metric: LIVE.into(), subject, signal: Some(heap), points, ..Series::default() });
     }
+    for (pid, totals) in allocated {
+        let subject = names.get(&pid).cloned().unwrap_or_default();
+        let points = rates(&totals);
+        input.series.push(Series {
+            metric: RATE.into(),
+            subject,
+            signal: Some(Signal::Reserved),
+            points,
+            ..Series::default()
+        });
+    }
     let mut labels: Vec<(String, Vec<(usize, f64)>)> = rows.into_iter().collect();
     labels.sort_by(|a, b| a.0.cmp(&b.0));
     for (label, found) in labels {
@@ -119,6 +135,15 @@ pub(crate) fn add(
         });
     }
     Ok(())
+}
+
+/// Growth per second between neighbours, at the later one.
+fn rates(totals: &[Point]) -> Vec<Point> {
+    let rate = |pair: &[Point]| {
+        let seconds = pair[1].seconds - pair[0].seconds;
+        (seconds > 0.0).then(|| Point::new(pair[1].seconds, (pair[1].value - pair[0].value).max(0.0) / seconds))
+    };
+    totals.windows(2).filter_map(rate).collect()
 }
 
 /// The processes in a snapshot.
