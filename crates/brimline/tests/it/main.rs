@@ -45,3 +45,4 @@ mod trend;
 mod truth;
 mod workload_faults;
 mod workload_loads;
+mod workload_tools;
