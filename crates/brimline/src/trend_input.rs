@@ -17,7 +17,7 @@ use crate::refusal::usage;
 use crate::site::Site;
 use crate::source_text::SourceText;
 use crate::stores::{open, resolve};
-use crate::trend_marks::count_by_marks;
+use crate::trend_marks::{count_by_marks, load_rate};
 use crate::trend_snapshots;
 use crate::view::{FilterArgs, RowKind};
 
@@ -214,6 +214,9 @@ fn load_run(run: &ResolvedRun, args: &SeriesArgs) -> anyhow::Result<(TrendInput,
             .collect();
         count_by_marks(series);
     }
+    // Files of marks alone are no measurements, so this comes last.
+    let load = input.series.first().and_then(|series| load_rate(&series.marks));
+    input.series.extend(load.filter(|load| args.value.as_ref().is_none_or(|value| *value == load.metric)));
     Ok((input, warnings))
 }
 

@@ -117,6 +117,7 @@ pub fn metric_meaning(metric: &str) -> Option<&'static str> {
         "cgroup_limit" => "the control group's memory limit",
         "cgroup_limit_hits" => "how often the control group met its limit",
         "cgroup_oom_kills" => "processes of the control group killed for memory",
+        "load_rate" => "requests, runs or calls per second that the workload made",
         "allocation_rate" => "bytes allocated per second between two captures, freed ones included",
         _ => "",
     };

@@ -144,15 +144,18 @@ fn a_threshold_of_k6_and_a_script_without_requests() {
 #[test]
 fn ctrl_c_in_each_phase() {
     let Some(python) = any_python() else { return };
-    for (phase, options) in [
-        ("start", &["--ready", "log:never"][..]),
-        ("warm-up", &["--warm-up", "60s"]),
-        ("settle", &["--warm-up", "0", "--settle", "60s"]),
-        ("load", &["--warm-up", "0", "--settle", "0"]),
+    for (phase, load, options) in [
+        ("start", "http:/a", &["--ready", "log:never"][..]),
+        ("warm-up", "http:/a", &["--warm-up", "60s"]),
+        ("settle", "http:/a", &["--warm-up", "0", "--settle", "60s"]),
+        ("load", "http:/a", &["--warm-up", "0", "--settle", "0"]),
+        // The load's own processes end too, with what they started.
+        ("load", "sh:tail -f FOLDER/server.py & wait", &["--warm-up", "0", "--settle", "0"]),
     ] {
         let session = Session::new();
+        let load = load.replace("FOLDER", &session.work().display().to_string());
         let program = server(&session, &python, "leaky");
-        let mut command = under_load(&session, "http:/a", options, &words(&program));
+        let mut command = under_load(&session, &load, options, &words(&program));
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let line = lines.find(|line| line.contains(&format!("phase {phase}")));
