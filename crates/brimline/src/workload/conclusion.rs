@@ -104,6 +104,12 @@ impl Conclusion {
                 say(&format!("to be surer: {needs}"))?;
             }
         }
+        if sites.is_empty() && judged.leaks() {
+            for site in judged.suspects().into_iter().take(TOP) {
+                let growth = amount(site.growth.unwrap_or(0.0), Unit::Bytes);
+                say(&format!("grew most: {}  +{growth} (not beyond doubt for this site alone)", site.subject))?;
+            }
+        }
         for site in sites.into_iter().take(TOP) {
             let slope = site.slope.per_request.or(site.slope.per_iteration).or(site.slope.per_second);
             let slope =
@@ -149,6 +155,14 @@ impl Conclusion {
         Ok(())
     }
 
+    /// The summary of a run that holds no allocations.
+    pub(crate) fn without_allocations(&self, folder: &RunFolder, code: i32, problems: &[String]) -> Value {
+        json!({
+            "schema": "brimline.run/1", "run": folder.id().as_str(), "folder": folder.path().display().to_string(),
+            "exit_code": code, "totals": null, "rows": [], "problems": problems, "workload": self.to_json(),
+        })
+    }
+
     /// For programs: the value of the key `workload`.
     pub(crate) fn to_json(&self) -> Value {
         let verdicts = self.judged.as_ref().map(|judged| {
@@ -159,18 +173,21 @@ impl Conclusion {
                     "slope": one.slope, "needs": one.needs, "is_leak": judged.is_leak(one),
                 })
             };
-            let sites: Vec<Value> = judged
-                .sites()
-                .into_iter()
-                .map(|one| {
+            let of_sites = |sites: Vec<&brimline_analysis::trend::VerdictReport>| -> Vec<Value> {
+                let with_place = |one: &brimline_analysis::trend::VerdictReport| {
                     let mut value = row(one);
                     if let (Some(object), Some(site)) = (value.as_object_mut(), judged.input.sites.get(&one.subject)) {
                         object.extend(site.to_json());
                     }
                     value
-                })
-                .collect();
-            json!({ "verdicts": judged.headlines().into_iter().map(row).collect::<Vec<_>>(), "sites": sites })
+                };
+                sites.into_iter().map(with_place).collect()
+            };
+            let suspects = if judged.leaks() && judged.sites().is_empty() { judged.suspects() } else { Vec::new() };
+            json!({
+                "verdicts": judged.headlines().into_iter().map(row).collect::<Vec<_>>(),
+                "sites": of_sites(judged.sites()), "suspects": of_sites(suspects),
+            })
         });
         json!({ "outcome": self.outcome, "judged": verdicts, "exit_code": self.code.0 })
     }

@@ -18,6 +18,9 @@ const FIRM: f64 = 0.9;
 /// bytes for many things (a bounded server of CPython's standard library gained 18 KiB in 600 requests).
 const MATERIAL: (f64, f64) = (0.005, 32.0 * 1024.0);
 
+/// Share of the heap's growth from which a site without a verdict of its own is named.
+const SUSPECT: f64 = 0.25;
+
 /// A run's series, judged.
 pub(super) struct Judged {
     pub(super) input: TrendInput,
@@ -66,6 +69,17 @@ impl Judged {
     pub(super) fn sites(&self) -> Vec<&VerdictReport> {
         let is_site = |one: &&VerdictReport| one.signal == "site_after_gc" && self.is_leak(one);
         let mut sites: Vec<&VerdictReport> = self.report.verdicts.iter().filter(is_site).collect();
+        sites.sort_by(|a, b| b.growth.unwrap_or(0.0).total_cmp(&a.growth.unwrap_or(0.0)));
+        sites
+    }
+
+    /// Sites that grew by much of a leaking heap's growth though none is beyond doubt, as in sampled profiles.
+    pub(super) fn suspects(&self) -> Vec<&VerdictReport> {
+        let growth: f64 = self.headlines().iter().filter_map(|one| one.growth).map(|growth| growth.max(0.0)).sum();
+        let least = (growth * SUSPECT).max(self.least());
+        let grew =
+            |one: &&VerdictReport| one.signal == "site_after_gc" && one.growth.is_some_and(|growth| growth >= least);
+        let mut sites: Vec<&VerdictReport> = self.report.verdicts.iter().filter(grew).collect();
         sites.sort_by(|a, b| b.growth.unwrap_or(0.0).total_cmp(&a.growth.unwrap_or(0.0)));
         sites
     }

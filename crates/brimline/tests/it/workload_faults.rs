@@ -142,6 +142,41 @@ fn a_threshold_of_k6_and_a_script_without_requests() {
 }
 
 #[test]
+fn a_program_without_recorded_allocations_is_judged_by_its_series() {
+    let Some(python) = any_python() else { return };
+    let session = Session::new();
+    let path = session.write("server.py", SERVER);
+    let mut target = session.plain(&python.bare, [path.to_str().unwrap(), "bounded"]);
+    let mut target = target.stdout(Stdio::piped()).spawn().unwrap();
+    let port = wait_for("the server's port", || {
+        let tcp = std::fs::read_to_string(format!("/proc/{}/net/tcp", target.id())).ok()?;
+        let sockets: Vec<String> = std::fs::read_dir(format!("/proc/{}/fd", target.id()))
+            .ok()?
+            .flatten()
+            .filter_map(|entry| Some(std::fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned()))
+            .collect();
+        tcp.lines().skip(1).find_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let own = sockets.contains(&format!("socket:[{}]", fields[9])) && fields[3] == "0A";
+            own.then(|| u16::from_str_radix(fields[1].split(':').nth(1)?, 16).ok())?
+        })
+    });
+    // `sleep` stands for what cannot be recorded; the load goes elsewhere.
+    let options = ["--rate", "100", "--warm-up", "0", "--settle", "0", "--duration", "2s"];
+    let load = format!("http://127.0.0.1:{port}/a");
+    let run = ended(&mut under_load(&session, &load, &options, &["sleep", "600"]));
+    let told = conclusion(&run);
+    assert_eq!(
+        (&told["outcome"]["load"]["requests"], &told["outcome"]["captures"]),
+        (&200.into(), &0.into()),
+        "{told:#}"
+    );
+    assert!(matches!(run.code(), Some(0 | 3)), "{}", run.stderr);
+    target.kill().unwrap();
+    target.wait().unwrap();
+}
+
+#[test]
 fn ctrl_c_in_each_phase() {
     let Some(python) = any_python() else { return };
     for (phase, load, options) in [
