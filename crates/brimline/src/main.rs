@@ -3,6 +3,7 @@
 mod allocators;
 mod cli;
 mod commands;
+mod comparable;
 mod decorated;
 mod exit_code;
 mod flame;

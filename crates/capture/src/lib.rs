@@ -37,6 +37,7 @@ mod signals;
 mod snapshot;
 mod triggers;
 mod waiting;
+mod watch;
 pub mod workload;
 
 pub use attach::{GoAttachment, attach};
@@ -50,3 +51,4 @@ pub use recorder::{Outcome, record};
 pub use recording_header::RecordingHeader;
 pub use signals::{signal_number, survive_limit_of_file_sizes};
 pub use snapshot::{COLLECTION_TIMEOUT, SnapshotRequest, mark, snapshot};
+pub use watch::Watcher;
