@@ -10,6 +10,7 @@ mod go;
 mod imported;
 mod input;
 mod metric;
+mod node;
 mod page_server;
 mod python_package;
 mod quantity;
