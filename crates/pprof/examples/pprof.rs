@@ -32,6 +32,10 @@ impl Host for Files {
         &mut self.stderr
     }
 
+    fn exists(&self, path: &str) -> bool {
+        std::path::Path::new(path).exists()
+    }
+
     fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
         std::fs::write(path, bytes)
     }

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufWriter, IsTerminal as _, Read as _, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
@@ -114,6 +115,10 @@ impl Host for Process {
 
     fn stderr(&mut self) -> &mut dyn Write {
         &mut self.stderr
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        Path::new(path).exists()
     }
 
     fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {

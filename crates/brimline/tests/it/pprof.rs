@@ -197,3 +197,58 @@ fn times_are_those_of_the_local_zone_as_go_shows_them() {
         }
     }
 }
+
+/// Lines typed at the prompt and what they print; `cum` alone is left out, which Go's prompt does not know.
+const TYPED: [&str; 12] = [
+    "top\ntop1\ntop 1\ntop10 -cum\ntree\npeek leak\ntags\ntraces\n",
+    "sample_index=0\ntop\nsample_index=inuse_space\ntop\ninuse_objects\ntop\ntotal_inuse_space\ntop\n",
+    "focus=leak\ntop\nfocus=\ntop\nignore=leak\ntop\nhide=steady\ntree\n:\ntop\n",
+    "granularity=lines\ntop\nsort=cum\ntop\nunit=kb\ntop\nnodecount=1\ntop\n",
+    "nonsense\nfoo=bar\nnodecount=x\nfocus=[\ntop\n",
+    "top >out.txt\ntop > out2.txt\n",
+    "top -leak\ntop steady -leak\ntop5 leak\ntop 1 2\n",
+    "comments\nraw\ndot\ncompact_labels\ndot\n",
+    "relative_percentages=true\nfocus=leak\ntop\ndivide_by=2\nmean=1\ntop\ncall_tree=true\ntree\n",
+    "callgrind\ncallgrind\n",
+    "quit\ntop\n",
+    "\n  top  \ntrim=false\nshow_from=leak\ntop\nedgefraction=0.5\nnodefraction=0.9\ntop",
+];
+
+/// What a prompt left behind: its output without the prompts, and files.
+fn typed(mut command: std::process::Command, lines: &str) -> (String, Vec<(String, Vec<u8>)>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = command
+        .current_dir(folder.path())
+        .env("PPROF_TMPDIR", "/tmp")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let mut files: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
+        .collect();
+    files.sort();
+    (String::from_utf8_lossy(&output.stdout).replace("(pprof) ", ""), files)
+}
+
+#[test]
+fn the_prompt_answers_as_go_does() {
+    if !has_go() {
+        return;
+    }
+    let session = Session::new();
+    let file = session.work().join("a.pb.gz");
+    std::fs::write(&file, heap(8 << 20)).unwrap();
+    for lines in TYPED {
+        let mut go = std::process::Command::new("go");
+        go.args(["tool", "pprof"]).arg(&file);
+        let mut ours = session.brimline(["pprof"]);
+        ours.arg(&file);
+        assert_eq!(typed(ours, lines), typed(go, lines), "{lines}");
+    }
+}

@@ -17,7 +17,7 @@ pub(crate) struct Kind {
     pub(crate) report: Result<Format, &'static str>,
     /// Whether it takes a regular expression.
     pub(crate) has_argument: bool,
-    /// File name for output that should not go to a terminal.
+    /// Ending of the file for output that should not go to a terminal.
     pub(crate) file: Option<&'static str>,
     pub(crate) help: &'static str,
 }
@@ -56,19 +56,16 @@ pub(crate) static KINDS: [Kind; 27] = [
     Kind { has_argument: true, ..kind("list", Format::List, "Output annotated source for functions matching regexp") },
     without("pdf", NO_LAYOUT, false, "Outputs a graph in PDF format"),
     Kind { has_argument: true, ..kind("peek", Format::Tree, "Output callers/callees of functions matching regexp") },
-    Kind { file: Some("profile.png"), ..kind("png", Format::Svg, "Outputs a graph image in PNG format") },
-    Kind {
-        file: Some("profile.pb.gz"),
-        ..kind("proto", Format::Proto, "Outputs the profile in compressed protobuf format")
-    },
+    Kind { file: Some("png"), ..kind("png", Format::Svg, "Outputs a graph image in PNG format") },
+    Kind { file: Some("pb.gz"), ..kind("proto", Format::Proto, "Outputs the profile in compressed protobuf format") },
     without("ps", NO_LAYOUT, false, "Outputs a graph in PS format"),
     kind("raw", Format::Raw, "Outputs a text representation of the raw profile"),
-    kind("svg", Format::Svg, "Outputs a graph in SVG format"),
+    Kind { file: Some("svg"), ..kind("svg", Format::Svg, "Outputs a graph in SVG format") },
     kind("tags", Format::Tags, "Outputs all tags in the profile"),
     kind("text", Format::Text, "Outputs top entries in text form"),
     kind("top", Format::Text, "Outputs top entries in text form"),
     Kind {
-        file: Some("profile.pb.gz"),
+        file: Some("pb.gz"),
         ..kind("topproto", Format::TopProto, "Outputs top entries in compressed protobuf format")
     },
     kind("traces", Format::Traces, "Outputs all profile samples in text form"),

@@ -180,6 +180,11 @@ fn whole(name: &str, value: &str) -> Result<i64, RunError> {
     value.parse().map_err(|_| usage(format!("expected a whole number for `-{name}`, found `{value}`")))
 }
 
+/// What the option called `name` does.
+pub(crate) fn help_of(name: &str) -> Option<&'static str> {
+    OPTIONS.iter().find(|(known, _)| *known == name).map(|(_, help)| *help).filter(|help| !help.is_empty())
+}
+
 /// All flags, for `-help`.
 pub(crate) fn help() -> String {
     let mut text = String::from(

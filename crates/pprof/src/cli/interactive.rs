@@ -11,6 +11,9 @@ use crate::model::View;
 pub(crate) fn run(view: &View<'_>, mut config: Config, host: &mut dyn Host) -> Result<(), RunError> {
     config.compact_labels = true;
     let types: Vec<&str> = view.sample_types.iter().map(|kind| kind.name.as_str()).collect();
+    for line in report::header(&mut view.clone(), &config, host)? {
+        writeln!(host.stderr(), "{line}")?;
+    }
     writeln!(host.stderr(), "Entering interactive mode (type \"help\" for commands, \"o\" for options)")?;
     let functions = view.functions.iter().map(|function| view.texts.get(function.name).to_owned()).collect();
     let completion = Rc::new(Completion { functions });
@@ -70,15 +73,21 @@ fn carry_out(line: &str, view: &View<'_>, config: &mut Config, host: &mut dyn Ho
         [] => Ok(false),
         ["q" | "quit" | "exit", ..] => Ok(true),
         ["o" | "options", ..] => print_options(config, view, host).map(|()| false),
-        ["help", ..] => {
+        ["help"] => {
             writeln!(host.stderr(), "{}", flags::help())?;
+            Ok(false)
+        }
+        ["help", name, ..] => {
+            let known = find(name).map(|kind| kind.help).or_else(|| flags::help_of(name));
+            let help = known.ok_or_else(|| wrong(format!("expected a command or an option, found `{name}`")))?;
+            writeln!(host.stderr(), "  {name:<16} {help}")?;
             Ok(false)
         }
         [first, rest @ ..] => {
             let (command, config) = command(first, rest, config)?;
             let mut copy = view.clone();
             let bytes = report::generate(&mut copy, command.name, command.argument.as_deref(), &config, host)?;
-            report::deliver(&bytes, command.name, &config, host)?;
+            report::deliver(&bytes, command.name, &config, true, host)?;
             Ok(false)
         }
     }

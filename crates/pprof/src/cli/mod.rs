@@ -32,6 +32,8 @@ pub trait Host: Sources {
     fn stdout(&mut self) -> &mut dyn Write;
     /// Where messages go.
     fn stderr(&mut self) -> &mut dyn Write;
+    /// Whether there is something at `path`.
+    fn exists(&self, path: &str) -> bool;
     /// Writes a report to a file.
     fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()>;
     /// The next line typed by the user, without its end; `None` at the end of input.
@@ -119,7 +121,7 @@ fn try_run(args: &[OsString], host: &mut dyn Host) -> Result<(), RunError> {
     match parsed.command {
         Some(Command { name, argument }) => {
             let bytes = report::generate(&mut view, name, argument.as_deref(), &config, host)?;
-            report::deliver(&bytes, name, &config, host)
+            report::deliver(&bytes, name, &config, false, host)
         }
         None => interactive::run(&view, config, host),
     }

@@ -1,5 +1,7 @@
 //! From a profile and the options to the bytes of a report.
 
+use std::collections::HashMap;
+
 use regex::Regex;
 
 use super::command::Kind;
@@ -34,37 +36,7 @@ pub(crate) fn generate(
     if config.relative_percentages {
         filter(view, config, &units, host)?;
     }
-    let value = view.value_index(&config.sample_index)?;
-    let kind_of_value = view.sample_types[value].clone();
-    if config.divide_by == 0.0 {
-        return Err(RunError::Usage {
-            message: "expected a divisor, found 0".into(),
-            hint: "leave out `-divide_by`".into(),
-        });
-    }
-    let options = Options {
-        format,
-        compared: config.compared,
-        cum_sort: config.sort == "cum",
-        call_tree: config.call_tree,
-        drop_negative: config.drop_negative,
-        compact_labels: config.compact_labels,
-        ratio: 1.0 / config.divide_by,
-        active_filters: active_filters(config),
-        label_units: units.clone(),
-        node_count: config.nodecount,
-        node_fraction: config.nodefraction,
-        edge_fraction: config.edgefraction,
-        value,
-        mean: config.mean,
-        sample_type: if config.mean { format!("mean_{}", kind_of_value.name) } else { kind_of_value.name },
-        sample_unit: kind_of_value.unit,
-        output_unit: config.unit.clone(),
-        symbol: argument.map(|text| expression("argument", text)).transpose()?.flatten(),
-        source_path: config.source_path.clone(),
-        trim_path: config.trim_path.clone(),
-        zone: host.zone(view.time_nanos.div_euclid(1_000_000_000)),
-    };
+    let options = options(view, format, argument, config, units.clone(), host)?;
     let total = Report::new(view, options.clone()).total;
     if !config.relative_percentages {
         filter(view, config, &units, host)?;
@@ -83,13 +55,70 @@ pub(crate) fn generate(
     Ok(out)
 }
 
+/// The lines that tell what the profile is.
+pub(crate) fn header(view: &mut View<'_>, config: &Config, host: &mut dyn Host) -> Result<Vec<String>, RunError> {
+    if view.sample_types.is_empty() {
+        return Ok(Vec::new());
+    }
+    let units = label_units(view, host)?;
+    let options = options(view, Format::Text, None, config, units, host)?;
+    Ok(Report::new(view, options).profile_labels())
+}
+
+fn options(
+    view: &View<'_>,
+    format: Format,
+    argument: Option<&str>,
+    config: &Config,
+    label_units: HashMap<String, String>,
+    host: &dyn Host,
+) -> Result<Options, RunError> {
+    let value = view.value_index(&config.sample_index)?;
+    let kind_of_value = view.sample_types[value].clone();
+    if config.divide_by == 0.0 {
+        return Err(RunError::Usage {
+            message: "expected a divisor, found 0".into(),
+            hint: "leave out `-divide_by`".into(),
+        });
+    }
+    Ok(Options {
+        format,
+        compared: config.compared,
+        cum_sort: config.sort == "cum",
+        call_tree: config.call_tree,
+        drop_negative: config.drop_negative,
+        compact_labels: config.compact_labels,
+        ratio: 1.0 / config.divide_by,
+        active_filters: active_filters(config),
+        label_units,
+        node_count: config.nodecount,
+        node_fraction: config.nodefraction,
+        edge_fraction: config.edgefraction,
+        value,
+        mean: config.mean,
+        sample_type: if config.mean { format!("mean_{}", kind_of_value.name) } else { kind_of_value.name },
+        sample_unit: kind_of_value.unit,
+        output_unit: config.unit.clone(),
+        symbol: argument.map(|text| expression("argument", text)).transpose()?.flatten(),
+        source_path: config.source_path.clone(),
+        trim_path: config.trim_path.clone(),
+        zone: host.zone(view.time_nanos.div_euclid(1_000_000_000)),
+    })
+}
+
 /// Writes the bytes to the file asked for, or to the output.
-pub(crate) fn deliver(bytes: &[u8], kind: &Kind, config: &Config, host: &mut dyn Host) -> Result<(), RunError> {
+pub(crate) fn deliver(
+    bytes: &[u8],
+    kind: &Kind,
+    config: &Config,
+    at_prompt: bool,
+    host: &mut dyn Host,
+) -> Result<(), RunError> {
     if kind.name == "web" && config.output.is_empty() {
         return Ok(host.open(bytes, "svg")?);
     }
     let file = match (config.output.as_str(), kind.file) {
-        ("", Some(file)) if host.stdout_is_terminal() => file,
+        ("", Some(ending)) if at_prompt || host.stdout_is_terminal() => &free_name(ending, host),
         ("", _) => {
             host.stdout().write_all(bytes)?;
             host.stdout().flush()?;
@@ -100,6 +129,12 @@ pub(crate) fn deliver(bytes: &[u8], kind: &Kind, config: &Config, host: &mut dyn
     writeln!(host.stderr(), "Generating report in {file}")?;
     host.write(file, bytes)?;
     Ok(())
+}
+
+/// The first of `profile001.svg`, `profile002.svg`… that is not there.
+fn free_name(ending: &str, host: &dyn Host) -> String {
+    let names = (1..=9999).map(|number| format!("profile{number:03}.{ending}"));
+    names.into_iter().find(|name| !host.exists(name)).unwrap_or_else(|| format!("profile.{ending}"))
 }
 
 /// Options that a report sets itself.
@@ -169,7 +204,7 @@ fn add_label_frames(view: &mut View<'_>, config: &Config, host: &mut dyn Host) -
 fn filter(
     view: &mut View<'_>,
     config: &Config,
-    units: &std::collections::HashMap<String, String>,
+    units: &HashMap<String, String>,
     host: &mut dyn Host,
 ) -> Result<(), RunError> {
     let names = NameFilter {

@@ -6,7 +6,7 @@ use crate::paths;
 
 impl Report<'_, '_> {
     /// What the profile is: binary, type, time, duration.
-    pub(super) fn profile_labels(&self) -> Vec<String> {
+    pub(crate) fn profile_labels(&self) -> Vec<String> {
         let view = &*self.view;
         let mut lines = Vec::new();
         if let Some(main) = view.mappings.first() {

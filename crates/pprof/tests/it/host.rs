@@ -58,6 +58,10 @@ impl Host for MemoryHost {
         &mut self.stderr
     }
 
+    fn exists(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+
     fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
         self.files.insert(path.to_owned(), bytes.to_vec());
         Ok(())
