@@ -27,10 +27,14 @@ const LIVE: &str = "live_after_gc";
 /// Live bytes of a site at the snapshots.
 const SITE: &str = "site_live_after_gc";
 
+/// Bytes allocated per second between two snapshots.
+const RATE: &str = "allocation_rate";
+
 /// One process in one snapshot.
 struct Captured {
     pid: u32,
     live_bytes: f64,
+    allocated_bytes: f64,
     /// `None` where only the total is known.
     profile: Option<Profile>,
     /// The main module of a Go program, whose packages are the project's.
@@ -55,6 +59,7 @@ pub(crate) fn add(
     let mut places = Places::new(record.cwd.as_deref());
     let filter = args.filter.filter();
     let mut heaps: BTreeMap<u32, Vec<Point>> = BTreeMap::new();
+    let mut allocated: BTreeMap<u32, Vec<Point>> = BTreeMap::new();
     let mut rows: HashMap<String, Vec<(usize, f64)>> = HashMap::new();
     let mut times = Vec::new();
     let mut collected = true;
@@ -69,6 +74,7 @@ pub(crate) fn add(
         let seconds = snapshot.at.seconds_since(record.start);
         for captured in found {
             heaps.entry(captured.pid).or_default().push(Point::new(seconds, captured.live_bytes));
+            allocated.entry(captured.pid).or_default().push(Point::new(seconds, captured.allocated_bytes));
             if let Some(module) = &captured.module {
                 places.set_go_module(module);
             }
@@ -102,6 +108,17 @@ pub(crate) fn add(
         let subject = names.get(&pid).cloned().unwrap_or_default();
         input.series.push(Series { metric: LIVE.into(), subject, signal: Some(heap), points, ..Series::default() });
     }
+    for (pid, totals) in allocated {
+        let subject = names.get(&pid).cloned().unwrap_or_default();
+        let points = rates(&totals);
+        input.series.push(Series {
+            metric: RATE.into(),
+            subject,
+            signal: Some(Signal::Reserved),
+            points,
+            ..Series::default()
+        });
+    }
     let mut labels: Vec<(String, Vec<(usize, f64)>)> = rows.into_iter().collect();
     labels.sort_by(|a, b| a.0.cmp(&b.0));
     for (label, found) in labels {
@@ -118,6 +135,15 @@ pub(crate) fn add(
         });
     }
     Ok(())
+}
+
+/// Growth per second between neighbours, at the later one.
+fn rates(totals: &[Point]) -> Vec<Point> {
+    let rate = |pair: &[Point]| {
+        let seconds = pair[1].seconds - pair[0].seconds;
+        (seconds > 0.0).then(|| Point::new(pair[1].seconds, (pair[1].value - pair[0].value).max(0.0) / seconds))
+    };
+    totals.windows(2).filter_map(rate).collect()
 }
 
 /// The processes in a snapshot.
@@ -138,12 +164,9 @@ fn read(
             Ok(()) => {
                 let profile = recordings.finish().value.profile;
                 // The process's own counter lags behind: each thread adds to it in lots.
-                found.push(Captured {
-                    pid: file.pid,
-                    live_bytes: live(&profile),
-                    profile: Some(profile),
-                    module: None,
-                });
+                let [live_bytes, allocated_bytes] = sums(&profile);
+                let profile = Some(profile);
+                found.push(Captured { pid: file.pid, live_bytes, allocated_bytes, profile, module: None });
             }
             Err(error) => warnings.push(format!("left out of snapshot {}: {error:#}", snapshot.name)),
         }
@@ -157,8 +180,19 @@ fn read(
     Ok(found)
 }
 
-/// All memory that counts.
-fn live(profile: &Profile) -> f64 {
+/// Bytes live after the collection and bytes allocated until then, of all processes in a snapshot; `None` without any.
+pub(crate) fn totals(run: &ResolvedRun, snapshot: &SnapshotRecord) -> anyhow::Result<Option<[f64; 2]>> {
+    let mut warnings = Vec::new();
+    let found = read(run, snapshot, None, &LocalFiles::default(), &mut warnings)?;
+    if let Some(warning) = warnings.pop() {
+        anyhow::bail!(warning);
+    }
+    let sums = found.iter().map(|captured| [captured.live_bytes, captured.allocated_bytes]);
+    Ok(sums.reduce(|a, b| [a[0] + b[0], a[1] + b[1]]))
+}
+
+/// All memory that counts: live, and allocated so far.
+fn sums(profile: &Profile) -> [f64; 2] {
     let (filter, places) = (Filter::default(), Places::default());
     let query = Query {
         by: By::File,
@@ -167,7 +201,8 @@ fn live(profile: &Profile) -> f64 {
         places: &places,
         column: value::LIVE_BYTES,
     };
-    aggregate(profile, query).totals[value::LIVE_BYTES] as f64
+    let totals = aggregate(profile, query).totals;
+    [totals[value::LIVE_BYTES] as f64, totals[value::TOTAL_BYTES] as f64]
 }
 
 /// A Go process: its live heap as the runtime counts it after the collection, its sites from the sampled profile.
@@ -178,5 +213,6 @@ fn of_go(capture: &GoCaptureFolder) -> anyhow::Result<Option<Captured>> {
         None => None,
     };
     let module = capture.record.module.clone();
-    Ok(Some(Captured { pid: capture.record.pid, live_bytes: stats.heap_alloc as f64, profile, module }))
+    let (live_bytes, allocated_bytes) = (stats.heap_alloc as f64, stats.total_alloc as f64);
+    Ok(Some(Captured { pid: capture.record.pid, live_bytes, allocated_bytes, profile, module }))
 }

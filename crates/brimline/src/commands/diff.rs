@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::heap::{self, OpenArgs};
 use crate::commands::compare_trends;
+use crate::comparable;
 use crate::exit_code::ExitCode;
 use crate::input::{self, Input, SelectArgs};
 use crate::metric::{Metric, require};
@@ -81,6 +82,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         return compare_trends::execute(&compare_trends::Args::of_diff(args));
     }
     let store = args.select.store.as_deref();
+    comparable::check(&args.before, &args.after, store)?;
     let is_heap = [&args.before, &args.after].map(|run| heap::names_snapshot(Some(run), store));
     if is_heap == [true, true] {
         let open = OpenArgs { store: args.select.store.clone(), ..OpenArgs::default() };

@@ -51,6 +51,11 @@ impl Report for Table {
 /// What was recorded and how much it is, one fact a line.
 pub(super) fn heading(report: &ReportInput<'_>) -> Vec<String> {
     let processes = &report.input.recorded.processes;
+    if let Some(node) = &report.input.node {
+        let mut lines = node.heading.clone();
+        lines.extend(numbers(report));
+        return lines;
+    }
     if let Some(go) = &report.input.go {
         let mut lines = go.heading();
         lines.extend(numbers(report));

@@ -48,3 +48,4 @@ mod trend;
 mod truth;
 mod workload_faults;
 mod workload_loads;
+mod workload_tools;

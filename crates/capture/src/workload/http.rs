@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-pub use engine::run_mix;
+pub(crate) use engine::run_mix;
 
 use super::mix::{self, Mix, Request};
 use super::{Load, LoadDriver, LoadOptions, LoadResult, Stop, Stretch, Tally, WorkloadError, read_mix};
@@ -40,7 +40,7 @@ impl LoadDriver for Http {
         let path = Path::new(rest);
         let mut mix = if rest.starts_with("//") {
             one_request(&format!("http:{rest}"))?
-        } else if !path.exists() && rest.starts_with('/') {
+        } else if !path.is_file() && rest.starts_with('/') {
             Mix::of(Request::get(rest)?, None)
         } else {
             read_mix(path)?
@@ -96,7 +96,7 @@ impl Load for HttpLoad {
 }
 
 /// Makes `count` requests of one kind, one after the other, and says what came of them.
-pub fn probe_requests(request: &Request, mix: &Mix, target: &Url, count: u64, stop: &Stop) -> LoadResult {
+pub(crate) fn probe_requests(request: &Request, mix: &Mix, target: &Url, count: u64, stop: &Stop) -> LoadResult {
     let tally = Tally::default();
     let alone = Mix { requests: vec![Request { weight: 1.0, ..request.clone() }], ..mix.clone() };
     engine::run_count(&alone, target, count, &tally, stop);

@@ -17,7 +17,7 @@ use crate::http::{Address, Url};
 const LEAST_RATE: f64 = 0.001;
 
 /// Makes requests for `time` at the mix's rate.
-pub fn run_mix(mix: &Mix, target: &Url, time: Duration, tally: &Tally, stop: &Stop) {
+pub(crate) fn run_mix(mix: &Mix, target: &Url, time: Duration, tally: &Tally, stop: &Stop) {
     let rate = mix.rate.unwrap_or(1.0).max(LEAST_RATE);
     let due = (rate * time.as_secs_f64()).round().max(1.0) as u64;
     let start = Instant::now();
