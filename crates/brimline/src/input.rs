@@ -14,6 +14,7 @@ use brimline_store::{Resolved, ResolvedRun, RunFolder, RunState, Tracking, serie
 use crate::exit_code::ExitCode;
 use crate::go;
 use crate::imported::kind_of;
+use crate::node::{self, NodeHeap};
 use crate::refusal::{Refusal, usage};
 use crate::source_text::SourceText;
 use crate::stores::{open, resolve};
@@ -46,6 +47,8 @@ pub(crate) struct Input {
     pub(crate) untracked: Untracked,
     /// What is known beside the heap profile of Go programs.
     pub(crate) go: Option<GoHeap>,
+    /// The same for Node programs.
+    pub(crate) node: Option<NodeHeap>,
     /// How a command ends that answers from this input: incomplete where part of a recording could not be read.
     pub(crate) exit_code: ExitCode,
 }
@@ -124,7 +127,12 @@ fn load_run(run: &ResolvedRun, select: &SelectArgs) -> anyhow::Result<(Input, Ve
     if files.is_empty() && !captured.is_empty() {
         return go::input(run, captured, name);
     }
+    let sampled = node::select(run, select.process);
+    if files.is_empty() && !sampled.is_empty() {
+        return node::input(run, sampled, name);
+    }
     if files.is_empty() {
+        known.extend(node::select(run, None).iter().map(|profile| profile.state.pid.to_string()));
         known.extend(go::select(run, None)?.iter().map(|moment| moment.capture.record.pid.to_string()));
         return Err(nothing_recorded(run, &name, select.process, &known)?);
     }
@@ -135,6 +143,9 @@ fn load_run(run: &ResolvedRun, select: &SelectArgs) -> anyhow::Result<(Input, Ve
     for moment in captured {
         let pid = moment.capture.record.pid;
         warnings.push(format!("the Go process {pid} is not in the numbers: --process {pid} shows it"));
+    }
+    for pid in sampled.iter().map(|profile| profile.state.pid).collect::<std::collections::BTreeSet<_>>() {
+        warnings.push(format!("the Node process {pid} is not in the numbers: --process {pid} shows it"));
     }
     for refusal in artifacts::refusals(folder)? {
         warnings.push(format!("process {} is not in the numbers: {}", refusal.pid, refusal.reason));
@@ -183,7 +194,7 @@ fn nothing_recorded(
     }
     // Go programs without profiles have been told of there.
     reasons.extend(run.entry.record.problems.iter().filter(|problem| problem.contains("Go process")).cloned());
-    let why = if reasons.is_empty() { "no Python or Go process was seen".to_owned() } else { reasons.join("; ") };
+    let why = if reasons.is_empty() { "no Python, Go or Node process was seen".to_owned() } else { reasons.join("; ") };
     Ok(Refusal {
         message: format!("expected recorded allocations in run `{name}`, found none: {why}"),
         hint: "`brimline doctor` tells which interpreters can be recorded; the process series of the run is kept"
@@ -223,6 +234,7 @@ fn read_all(files: &[RecordingFile]) -> anyhow::Result<(Input, Vec<String>)> {
         cumulative: Attribution::Cumulative,
         untracked: Untracked::default(),
         go: None,
+        node: None,
         exit_code,
     };
     Ok((input, warnings))
@@ -295,6 +307,7 @@ fn load_file(path: &Path, process: Option<u32>) -> anyhow::Result<(Input, Vec<St
         cumulative: Attribution::Cumulative,
         untracked: Untracked::default(),
         go: None,
+        node: None,
         exit_code: completeness(&decoded.warnings),
     };
     Ok((input, decoded.warnings))
@@ -321,6 +334,7 @@ fn load_foreign(path: &Path, bytes: &[u8], process: Option<u32>) -> anyhow::Resu
         cumulative: numbers.cumulative,
         untracked: Untracked::default(),
         go: None,
+        node: None,
         exit_code: completeness(&numbers.warnings),
     };
     Ok((input, numbers.warnings))

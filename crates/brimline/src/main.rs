@@ -11,6 +11,8 @@ mod go;
 mod imported;
 mod input;
 mod metric;
+mod node;
+mod node_doctor;
 mod page_server;
 mod python_package;
 mod quantity;

@@ -8,6 +8,7 @@ use brimline_profile::value;
 use serde_json::{Value, json};
 
 use crate::input::{GoHeap, Input};
+use crate::node::NodeHeap;
 use crate::quantity::{bytes, count};
 use crate::report::asked_for_stacks;
 use crate::site::Site;
@@ -32,7 +33,7 @@ impl<'a> Summary<'a> {
             attribution: Attribution::Own,
             filter: &filter,
             places: &input.places,
-            column: if input.go.is_some() { value::LIVE_BYTES } else { value::PEAK_BYTES },
+            column: if input.measured[value::PEAK_BYTES] { value::PEAK_BYTES } else { value::LIVE_BYTES },
         };
         let mut table = aggregate(&input.recorded.profile, query);
         table.rows.truncate(TOP);
@@ -47,6 +48,9 @@ impl<'a> Summary<'a> {
     pub(crate) fn write(&self, folder: &str, out: &mut dyn Write) -> std::io::Result<()> {
         if let Some(go) = &self.input.go {
             return self.write_go(go, folder, out);
+        }
+        if let Some(node) = &self.input.node {
+            return self.write_node(node, folder, out);
         }
         let total = |column: usize| self.totals.get(column).copied().unwrap_or(0);
         let mut facts = vec![
@@ -83,6 +87,21 @@ impl<'a> Summary<'a> {
             None => format!(" · brimline report {} --by package", self.input.name),
         };
         writeln!(out, "brimline: next: brimline report {}{more}", self.input.name)
+    }
+
+    /// Of a Node program: V8 knows what lives, not what lived at the peak.
+    fn write_node(&self, node: &NodeHeap, folder: &str, out: &mut dyn Write) -> std::io::Result<()> {
+        writeln!(out)?;
+        for line in &node.heading {
+            writeln!(out, "brimline: {}", plain(line))?;
+        }
+        self.write_rows(value::LIVE_BYTES, out)?;
+        writeln!(out, "brimline: run {} in {}", self.input.name, plain(folder))?;
+        writeln!(
+            out,
+            "brimline: next: brimline report {0} · while it runs: brimline snapshot, then brimline heap top {0}",
+            self.input.name
+        )
     }
 
     fn write_rows(&self, column: usize, out: &mut dyn Write) -> std::io::Result<()> {

@@ -19,6 +19,17 @@ impl MemoryGroup {
     pub(crate) fn usage(&self) -> Option<u64> {
         read_number(&self.usage_file)
     }
+
+    /// Bytes that can still be had: what the kernel drops of the page cache before it kills counts as free.
+    pub(crate) fn free(&self) -> Option<u64> {
+        let statistics = fs::read_to_string(self.usage_file.with_file_name("memory.stat")).unwrap_or_default();
+        let cached = |name: &str| {
+            let line = statistics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.and_then(|number| number.trim().parse::<u64>().ok())
+        };
+        let cached = cached("total_inactive_file").or_else(|| cached("inactive_file")).unwrap_or(0);
+        Some(self.limit.saturating_sub(self.usage()?.saturating_sub(cached)))
+    }
 }
 
 /// The memory limit of this process's control group in bytes, if it has one.
@@ -28,8 +39,13 @@ pub fn memory_limit() -> Option<u64> {
 
 /// The same of another process, as this one sees its group.
 pub(crate) fn memory_limit_of(pid: u32) -> Option<u64> {
+    memory_group_of(pid).map(|group| group.limit)
+}
+
+/// The group with the lowest limit among another process's own and those above it.
+pub(crate) fn memory_group_of(pid: u32) -> Option<MemoryGroup> {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    find_group(&groups, Path::new("/sys/fs/cgroup")).map(|group| group.limit)
+    find_group(&groups, Path::new("/sys/fs/cgroup"))
 }
 
 /// The group with the lowest limit among this process's own and those above it.
@@ -132,6 +148,8 @@ mod tests {
         write("a/memory.current", "400000\n");
         let group = find_group("0::/a/b\n", mount.path()).unwrap();
         assert_eq!((group.limit, group.usage()), (1_000_000, Some(400_000)));
+        write("a/memory.stat", "anon 5\ninactive_file 100000\n");
+        assert_eq!(group.free(), Some(700_000));
         write("memory/box/memory.limit_in_bytes", "500000\n");
         write("memory/memory.limit_in_bytes", "9223372036854771712\n");
         write("memory/box/memory.usage_in_bytes", "7\n");

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use brimline_store::StoreError;
 
+use crate::node::Shortage;
+
 /// The program could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
@@ -80,6 +82,19 @@ pub enum SnapshotError {
         run: String,
         /// The name.
         name: String,
+    },
+    /// A heap snapshot could use up the memory; see [`crate::SnapshotRequest::depth`].
+    #[error("{0}")]
+    ShortOfMemory(Shortage),
+    /// An isolate of a Node program did not give what was asked for.
+    #[error("thread {thread} of Node process {pid}: {reason}")]
+    Isolate {
+        /// The process.
+        pid: u32,
+        /// Its thread; 0 is the main one.
+        thread: u32,
+        /// What it said, or that it said nothing.
+        reason: String,
     },
     /// A recording holds no valid bytes.
     #[error("failed to read recording `{}`", path.display())]

@@ -1,7 +1,7 @@
 //! Starts a program, watches its processes, and keeps what the tracker inside them counts.
 //!
 //! [`record`] runs a program from start to end; [`snapshot()`] asks a running run for a capture, from any process;
-//! [`go`] captures Go programs through the profiles they serve; [`attach`] records one that runs already;
+//! [`go`] captures Go programs through the profiles they serve, [`node`] asks a script inside Node programs; [`attach`] records one that runs already;
 //! [`close`] turns the recordings of dead processes into small files; [`doctor`] tells what would work here.
 //!
 //! The program is in charge: its streams, process group, terminal, signals and exit code are its own, and whatever
@@ -23,6 +23,8 @@ pub mod http;
 mod interpreters;
 mod launch;
 mod mailbox;
+pub mod node;
+pub mod node_doctor;
 mod observer;
 mod phases;
 mod plan;

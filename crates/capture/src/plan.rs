@@ -7,6 +7,7 @@ use std::time::Duration;
 use brimline_store::{Location, RunName};
 
 use crate::go::GoPlan;
+use crate::node::NodePlan;
 use crate::phases::PhasePlan;
 
 /// Everything [`crate::record`] needs to know.
@@ -28,6 +29,8 @@ pub struct Plan {
     pub triggers: SnapshotTriggers,
     /// What to do about Go programs.
     pub go: GoPlan,
+    /// What to do about Node programs; `None` leaves them alone.
+    pub node: Option<NodePlan>,
     /// The load to put on the program, and what happens around it.
     pub phases: Option<PhasePlan>,
 }
@@ -44,6 +47,7 @@ impl Plan {
             interval: Duration::from_secs(1),
             triggers: SnapshotTriggers::default(),
             go: GoPlan::default(),
+            node: None,
             phases: None,
         }
     }

@@ -7,18 +7,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use brimline_store::go_capture;
 use brimline_store::private_file::{self, Durability};
 use brimline_store::{
     Database, ProcessRecord, ProgramExit, RunEnd, RunFolder, RunLock, RunName, RunRecord, Store, StoreError, Timestamp,
     Tracking, artifacts,
 };
+use brimline_store::{go_capture, node_capture};
 
 use crate::close::{close_recordings, close_some};
 use crate::error::{LaunchError, SnapshotError};
 use crate::forwarding::Forwarding;
 use crate::go::{self, GoEvent, GoRecorder, GoState, TestRun};
 use crate::launch::{self, Streams};
+use crate::node::{self, Depth};
 use crate::observer::{Observer, Problem};
 use crate::phases::{Conductor, Control, LogWatch, PhaseOutcome, PhasePlan};
 use crate::plan::Plan;
@@ -87,6 +88,9 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
     let mut environment = environment(plan, run.as_mut(), &mut problems);
     let test_run =
         run.as_ref().filter(|_| !plan.go.off).and_then(|run| prepare_go(plan, run, &mut environment, &mut problems));
+    if let Some(run) = &run {
+        prepare_node(plan, run, &mut environment, &mut problems);
+    }
     let command = test_run.map_or_else(|| plan.command.clone(), |test_run| test_run.command);
     let signals = Signals::install(plan.triggers.on_signal)
         .map_err(|source| LaunchError::Failed { command: plan.command[0].to_string_lossy().into_owned(), source })?;
@@ -138,7 +142,7 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
             processes,
             problems: Vec::new(),
             go: go_sender.clone(),
-            forwarding: Forwarding::new(pid, &go_state, go_sender.clone()),
+            forwarding: Forwarding::new(pid, &go_state, go_sender.clone(), run.as_ref().map(|run| run.folder.clone())),
             control: &control,
         };
         let phases = plan.phases.as_ref().zip(run.as_ref()).map(|(plan, run)| {
@@ -181,6 +185,7 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
     if let Some(program) = processes.get_mut(pid).filter(|_| own_max_rss.is_some_and(|own| waited.max_rss > own)) {
         program.record.max_rss_bytes = program.record.max_rss_bytes.max(Some(waited.max_rss));
     }
+    node_capture::remove_sockets(&run.folder);
     if let Some(go) = go {
         close_go(&run, go, &mut problems);
     }
@@ -208,6 +213,15 @@ fn prepare_go(
             problems.tell(Problem::GoCaptureFailed { reason: chain(&error) });
             None
         }
+    }
+}
+
+/// Has Node programs load what samples them.
+fn prepare_node(plan: &Plan, run: &Run, environment: &mut Vec<(OsString, OsString)>, problems: &mut Problems<'_>) {
+    let Some(node_plan) = &plan.node else { return };
+    match private_file::ensure_folder(&node_capture::folder_of(&run.folder)) {
+        Ok(()) => environment.extend(node::environment(node_plan, &plan.command, &run.folder)),
+        Err(error) => problems.tell(Problem::NoTracking { reason: chain(&error) }),
     }
 }
 
@@ -294,6 +308,8 @@ pub(crate) fn begin(
 fn environment(plan: &Plan, run: Option<&mut Run>, problems: &mut Problems<'_>) -> Vec<(OsString, OsString)> {
     let mut environment = plan.environment.clone();
     let Some(run) = run else { return environment };
+    // What a program's own marks belong to.
+    environment.push(("BRIMLINE_RUN".into(), run.folder.path().into()));
     let tracker = plan.tracker.as_deref().map_err(Clone::clone);
     let refusal = plan.command.first().and_then(|program| executable::refuses_tracker(program));
     match tracker.and_then(|tracker| refusal.map_or_else(|| launch::preload(tracker), Err)) {
@@ -342,6 +358,7 @@ fn work(
             pid: None,
             trigger: due.trigger.clone(),
             timeout: if due.is_urgent { URGENT_TIMEOUT } else { COLLECTION_TIMEOUT },
+            depth: Depth::HeapIfPossible,
         };
         match snapshot(folder, &request) {
             Ok(record) => observer.snapshot(&record),
@@ -402,6 +419,7 @@ impl Watch<'_> {
         let mut next_save = Duration::ZERO;
         let mut peak = None;
         let mut is_near = false;
+        let mut wanted = Vec::new();
         loop {
             let elapsed = self.clock.elapsed();
             let rss = if elapsed >= next_sample {
@@ -415,6 +433,8 @@ impl Watch<'_> {
                 peak = state.peak_bytes;
                 self.observer.sampled(&state);
                 self.save(sender, elapsed, &mut next_save);
+                let is_wanted = self.run.as_ref().is_some_and(|(folder, _)| node_capture::take_wanted(folder));
+                wanted.extend(is_wanted.then(|| triggers.by_program()));
                 while next_sample <= elapsed {
                     next_sample = first.next().unwrap_or(next_sample.max(FIRST_SAMPLES[3]) + interval);
                 }
@@ -425,6 +445,7 @@ impl Watch<'_> {
             let (mut due, near) = triggers.by_memory(rss);
             is_near = near || (is_near && triggers.watches_memory());
             due.extend(triggers.by_time(elapsed));
+            due.append(&mut wanted);
             let look = if is_near { NEAR_LOOK } else { LOOK };
             let wake = (elapsed + look).min(next_sample).min(triggers.next_time().unwrap_or(Duration::MAX));
             let pause = wake.saturating_sub(self.clock.elapsed()).as_millis().clamp(1, 1000);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use brimline_store::artifacts::{self, RecordingFile, RecordingState};
 use brimline_store::go_capture::GoTarget;
+use brimline_store::node_capture::NodeIsolate;
 use brimline_store::{
     Event, Mark, RunFolder, RunName, SnapshotFile, SnapshotRecord, StoreError, Timestamp, private_file,
 };
@@ -15,6 +16,7 @@ use crate::close::{is_written, write_closed};
 use crate::error::SnapshotError;
 use crate::go;
 use crate::mailbox::Mailbox;
+use crate::node::{self, Depth};
 
 /// How long a process may take to collect its garbage.
 pub const COLLECTION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,24 +32,28 @@ pub struct SnapshotRequest {
     pub trigger: String,
     /// How long to wait for the collection; after it the snapshot is taken without.
     pub timeout: Duration,
+    /// What is taken of Node programs, whose heaps cost memory and time to look at.
+    pub depth: Depth,
 }
 
 impl Default for SnapshotRequest {
     fn default() -> Self {
-        Self { name: None, pid: None, trigger: "command".to_owned(), timeout: COLLECTION_TIMEOUT }
+        Self { name: None, pid: None, trigger: "command".to_owned(), timeout: COLLECTION_TIMEOUT, depth: Depth::Heap }
     }
 }
 
 /// Collects garbage in the tracked processes of a running run, copies their recordings, and notes the snapshot in the
 /// run's events. Works from any process of the same user.
 pub fn snapshot(folder: &RunFolder, request: &SnapshotRequest) -> Result<SnapshotRecord, SnapshotError> {
-    let (files, targets) = living(folder, request.pid)?;
+    let Living { files, targets, isolates } = living(folder, request.pid)?;
     let (name, path) = create_folder(folder, request.name.as_ref())?;
     let at = Timestamp::now();
     let captured = capture_all(&files, &path, request.timeout)
-        .and_then(|files| Ok((files, go::capture_targets(&targets, &path, &name, &request.trigger)?)));
-    let result = captured.and_then(|(mut files, of_go)| {
+        .and_then(|files| Ok((files, go::capture_targets(&targets, &path, &name, &request.trigger)?)))
+        .and_then(|taken| Ok((taken, node::capture(folder, &isolates, &path, &request.trigger, request.depth)?)));
+    let result = captured.and_then(|((mut files, of_go), of_node)| {
         files.extend(of_go);
+        files.extend(of_node);
         let record = SnapshotRecord { name, at, trigger: request.trigger.clone(), files };
         folder.append(&Event::Snapshot(record.clone()))?;
         Ok(record)
@@ -59,25 +65,37 @@ pub fn snapshot(folder: &RunFolder, request: &SnapshotRequest) -> Result<Snapsho
     result
 }
 
-/// Notes a moment. Go programs are captured at it, since their growth is told between two captures: the second value.
+/// Notes a moment. Go and Node programs are captured at it, since their growth is told between two captures: the second
+/// value.
 pub fn mark(folder: &RunFolder, name: RunName) -> Result<(Mark, Option<SnapshotRecord>), SnapshotError> {
     let mark = Mark { name, at: Timestamp::now() };
     folder.append(&Event::Mark(mark.clone()))?;
-    if go::living_targets(folder).is_empty() {
+    if go::living_targets(folder).is_empty() && node::living(folder).is_empty() {
         return Ok((mark, None));
     }
     let name = Some(mark.name.clone());
-    let request = SnapshotRequest { name, trigger: "mark".to_owned(), ..SnapshotRequest::default() };
+    let depth = Depth::HeapIfPossible;
+    let request = SnapshotRequest { name, trigger: "mark".to_owned(), depth, ..SnapshotRequest::default() };
     let captured = snapshot(folder, &request)?;
     Ok((mark, Some(captured)))
 }
 
-fn living(folder: &RunFolder, pid: Option<u32>) -> Result<(Vec<RecordingFile>, Vec<GoTarget>), SnapshotError> {
+/// What can be captured.
+struct Living {
+    files: Vec<RecordingFile>,
+    targets: Vec<GoTarget>,
+    isolates: Vec<NodeIsolate>,
+}
+
+fn living(folder: &RunFolder, pid: Option<u32>) -> Result<Living, SnapshotError> {
     let mut files = artifacts::processes(folder)?;
     files.retain(|file| file.state == RecordingState::Raw && is_written(file));
     let mut targets = go::living_targets(folder);
+    let mut isolates = node::living(folder);
     let run = folder.id().to_string();
-    let pids: Vec<u32> = files.iter().map(|file| file.pid).chain(targets.iter().map(|target| target.pid)).collect();
+    let mut pids: Vec<u32> = files.iter().map(|file| file.pid).chain(targets.iter().map(|target| target.pid)).collect();
+    pids.extend(isolates.iter().map(|isolate| isolate.pid));
+    pids.dedup();
     if pids.is_empty() {
         return Err(SnapshotError::NothingAlive { run });
     }
@@ -88,8 +106,9 @@ fn living(folder: &RunFolder, pid: Option<u32>) -> Result<(Vec<RecordingFile>, V
         }
         files.retain(|file| file.pid == pid);
         targets.retain(|target| target.pid == pid);
+        isolates.retain(|isolate| isolate.pid == pid);
     }
-    Ok((files, targets))
+    Ok(Living { files, targets, isolates })
 }
 
 /// Creates the snapshot's folder, which reserves its name.

@@ -83,6 +83,13 @@ impl Triggers {
         })
     }
 
+    /// A program of the run got SIGUSR2 and has no use for it.
+    pub(crate) fn by_program(&mut self) -> Due {
+        self.signal_count += 1;
+        let name = format!("sigusr2-{}", self.signal_count);
+        Due { name, trigger: "SIGUSR2 to the program".to_owned(), is_urgent: false }
+    }
+
     /// Snapshots whose threshold is met by `rss` resident bytes, and whether another threshold is near.
     pub(crate) fn by_memory(&mut self, rss: u64) -> (Vec<Due>, bool) {
         let mut due = Vec::new();

@@ -12,6 +12,7 @@
 //!     processes/             <pid>-<ns>.rec while open, .rec.zst once closed, .refused with the reason
 //!     snapshots/<name>/      <pid>-<ns>.rec.zst; <pid>-<ns>.go/ of Go programs
 //!     captures/<ns>-<pid>/   Go programs, see go_capture
+//!     node/                  Node programs, see node_capture
 //! ```
 //!
 //! A [`Store`] is where runs lie, a [`RunFolder`] is one of them; [`Store::resolve`] finds the run that a user means.
@@ -25,6 +26,7 @@ mod event;
 mod folder;
 pub mod go_capture;
 mod location;
+pub mod node_capture;
 pub mod private_file;
 mod record;
 mod reference;

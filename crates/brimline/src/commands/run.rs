@@ -18,7 +18,6 @@ use clap::ValueEnum;
 
 use crate::decorated;
 use crate::exit_code::ExitCode;
-use crate::go;
 use crate::input::{self, SelectArgs};
 use crate::python_package;
 use crate::quantity::bytes;
@@ -28,6 +27,7 @@ use crate::summary::Summary;
 use crate::terminal::plain;
 use crate::tracker_library;
 use crate::workload::{self, WorkloadArgs, WorkloadVoice};
+use crate::{go, node};
 
 /// Tells the tracker which functions' lines to follow, comma-separated.
 const LINES_VARIABLE: &str = "BRIMLINE_TRACKER_LINES";
@@ -110,6 +110,9 @@ pub(crate) struct Args {
     /// Accept any certificate of a Go program's endpoint.
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// Leave Node programs alone: nothing is loaded into them.
+    #[arg(long)]
+    pub(crate) no_node: bool,
     /// Time between two samples of the process series.
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1s")]
     pub(crate) interval: Duration,
@@ -198,6 +201,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         Mode::Malloc => plan.environment.push((MODE_VARIABLE.into(), "malloc".into())),
         Mode::Sampled => plan.environment.push((MODE_VARIABLE.into(), "sampled".into())),
     }
+    plan.node = (!args.no_node).then(|| node::plan(&plan.tracker));
     plan.go = go::plan(args.pprof.as_deref(), args.insecure)?;
     if let (Some(period), true) = (args.sample_every, is_go) {
         // Go reads its sampling distance from there when it starts.

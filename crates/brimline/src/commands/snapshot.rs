@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use brimline_capture::node::Depth;
 use brimline_capture::{SnapshotError, SnapshotRequest};
 use serde_json::json;
 
@@ -28,6 +29,9 @@ pub(crate) struct Args {
     /// Seconds to wait for the collection; after them the snapshot is taken without.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) timeout: u64,
+    /// Take the heap of a Node program even where memory is short.
+    #[arg(long)]
+    pub(crate) force: bool,
     /// JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -47,6 +51,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         name: args.name.as_deref().map(name).transpose()?,
         pid: process,
         timeout: Duration::from_secs(args.timeout),
+        depth: if args.force { Depth::HeapAnyway } else { Depth::Heap },
         ..SnapshotRequest::default()
     };
     let snapshot = brimline_capture::snapshot(&entry.folder, &request).map_err(explain)?;
@@ -81,7 +86,8 @@ fn process_of(store: &brimline_store::Store, text: &str) -> Option<(brimline_sto
         entry.state == brimline_store::RunState::Running
             && (brimline_store::artifacts::processes(&entry.folder)
                 .is_ok_and(|files| files.iter().any(|file| file.pid == pid))
-                || brimline_store::go_capture::targets(&entry.folder).iter().any(|target| target.pid == pid))
+                || brimline_store::go_capture::targets(&entry.folder).iter().any(|target| target.pid == pid)
+                || brimline_store::node_capture::isolates(&entry.folder).iter().any(|isolate| isolate.pid == pid))
     };
     if named { None } else { entries.into_iter().find(has_process).map(|entry| (entry, pid)) }
 }
@@ -91,6 +97,20 @@ fn explain(error: SnapshotError) -> anyhow::Error {
         SnapshotError::NothingAlive { .. } => Refusal {
             message: error.to_string(),
             hint: "a snapshot needs a running program; `brimline runs` tells the state of each run".into(),
+            code: ExitCode::NO_CAPTURE,
+        }
+        .into(),
+        SnapshotError::ShortOfMemory(_) => Refusal {
+            message: error.to_string(),
+            hint: "`brimline mark NAME` keeps the sampling profile of this moment, which costs next to nothing; `--force` \
+                   takes the heap all the same"
+                .into(),
+            code: ExitCode::NO_CAPTURE,
+        }
+        .into(),
+        SnapshotError::Isolate { .. } => Refusal {
+            message: format!("failed to take the snapshot: {error}"),
+            hint: "the program goes on; `brimline mark NAME` keeps its sampling profile".into(),
             code: ExitCode::NO_CAPTURE,
         }
         .into(),

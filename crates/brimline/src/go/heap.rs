@@ -82,6 +82,7 @@ pub(crate) fn input(run: &ResolvedRun, moments: Vec<Moment>, name: String) -> an
         cumulative: Attribution::Cumulative,
         untracked: Untracked::default(),
         go: Some(heap),
+        node: None,
         exit_code,
     };
     Ok((input, warnings))

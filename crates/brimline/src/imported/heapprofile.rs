@@ -45,7 +45,7 @@ impl Kind for HeapProfile {
     }
 
     fn sniff(&self, bytes: &[u8]) -> bool {
-        bytes.trim_ascii_start().starts_with(b"{") && bytes.windows(11).take(256).any(|key| key == b"\"callFrame\"")
+        bytes.trim_ascii_start().starts_with(b"{") && bytes.windows(11).take(4096).any(|key| key == b"\"callFrame\"")
     }
 
     fn check(&self, bytes: &[u8], path: &Path) -> anyhow::Result<()> {
@@ -61,6 +61,11 @@ impl Kind for HeapProfile {
         let profile = profile(&parse(bytes, path)?.head);
         Ok(Numbers { profile, measured, about, warnings: Vec::new(), cumulative: Attribution::Cumulative })
     }
+}
+
+/// The stacks of a profile and the bytes that live; `path` is for the error.
+pub(crate) fn read(bytes: &[u8], path: &Path) -> anyhow::Result<Profile> {
+    Ok(profile(&parse(bytes, path)?.head))
 }
 
 fn parse(bytes: &[u8], path: &Path) -> anyhow::Result<File> {

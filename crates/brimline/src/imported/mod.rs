@@ -1,7 +1,7 @@
 //! Files from elsewhere: what they are, told by their content alone, and their numbers in the columns of a run. One
 //! file per kind.
 
-mod heapprofile;
+pub(crate) mod heapprofile;
 mod memray;
 mod pprof;
 mod tracemalloc;

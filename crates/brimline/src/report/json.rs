@@ -33,7 +33,12 @@ impl Report for Json {
             totals.insert("live_heap_bytes".into(), json!(go.live_bytes));
             totals.insert("live_heap_objects".into(), json!(go.live_objects));
         }
-        let captures = go.map(|go| format!("\"captures\":{},", json!(go.json))).unwrap_or_default();
+        let node = report.input.node.as_ref();
+        if let Some(node) = node {
+            totals.insert("used_heap_bytes".into(), json!(node.used_bytes));
+        }
+        let captures = go.map(|go| &go.json).or(node.map(|node| &node.json));
+        let captures = captures.map(|captures| format!("\"captures\":{},", json!(captures))).unwrap_or_default();
         let totals = Value::Object(totals);
         let mode = report.input.recorded.processes.first().map(|process| process.mode.name());
         write!(

@@ -41,7 +41,7 @@ impl Truth {
         let keeps = &self.table["leaky"]["keeps"];
         let file = self.folder.join(keeps["file"].as_str().unwrap());
         let line = line_number(&std::fs::read_to_string(&file).unwrap(), keeps["text"].as_str().unwrap());
-        (file, u64::from(line))
+        (file, line)
     }
 
     fn processes(&self) -> usize {
@@ -131,7 +131,7 @@ fn check_leaky(session: &Session, truth: &Truth, [before, after]: &[String; 2]) 
     let leak = named_one.unwrap_or_else(|| panic!("not {}:{line}: {:#}", file.display(), diff["holders"]));
     assert!(holders.len() <= 2, "{:#}", diff["holders"]);
     let top = json(&heap(session, &["top", after, "--json"]).expect_code(0));
-    assert!(rows(&top, "holders").iter().any(|holder| named(holder)), "{:#}", top["holders"]);
+    assert!(rows(&top, "holders").iter().any(named), "{:#}", top["holders"]);
     let owner = format!("@{}", leak["owner"]);
     let paths = heap(session, &["paths", &owner, after]).expect_code(0).stdout;
     assert!(paths.contains(&variable), "{paths}");

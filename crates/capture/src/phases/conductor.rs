@@ -9,6 +9,7 @@ use super::{Control, PhaseEnd, PhaseOutcome, PhasePlan, PhaseState, VerdictSoFar
 use crate::error::SnapshotError;
 use crate::go::GoState;
 use crate::http::Url;
+use crate::node::Depth;
 use crate::observer::{Observer, Problem};
 use crate::recorder::chain;
 use crate::snapshot::{COLLECTION_TIMEOUT, SnapshotRequest, snapshot};
@@ -224,6 +225,8 @@ impl Conductor<'_> {
             pid: None,
             trigger: format!("phase {}", progress.phase),
             timeout: COLLECTION_TIMEOUT,
+            // A heap snapshot would stand in the way of the load.
+            depth: Depth::Profile,
         };
         let at = match snapshot(&self.folder, &request) {
             Ok(record) => {

@@ -221,6 +221,7 @@ pub(crate) fn names_snapshot(run: Option<&str>, store: Option<&Path>) -> bool {
             let recordings = brimline_store::artifacts::processes(&run.entry.folder);
             run.snapshot.is_none()
                 && recordings.is_ok_and(|found| found.is_empty())
+                && !crate::node::has_profiles(&run.entry.folder)
                 && !snapshots_below(run.entry.folder.path()).is_empty()
         }
         Err(_) => false,

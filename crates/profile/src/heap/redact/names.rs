@@ -232,12 +232,13 @@ impl Strings<'_> {
         let index = self.index;
         self.index += 1;
         let is_key = self.keys.contains(index);
-        let is_kept = self.kept.contains(index) || text::is_constant(text);
+        let is_kept = self.kept.contains(index) || text::is_public(text);
         if text == "Object" {
             self.plain_classes.push(index as u32);
         }
         let is_odd = is_key && !text::is_identifier(text);
-        if is_odd {
+        // A symbol is no word of a dictionary: it says nothing about the keys beside it.
+        if is_odd && !text.starts_with("<symbol ") {
             self.odd.insert(index);
         }
         let waits = is_key && !is_kept && !is_odd && !self.gave_up;

@@ -1,0 +1,7 @@
+//! Runs of Node programs: their sampling profiles as input of reports.
+
+mod agent;
+mod profiles;
+
+pub(crate) use agent::plan;
+pub(crate) use profiles::{NodeHeap, has_profiles, input, select};
