@@ -12,9 +12,10 @@ use brimline_profile::formats::recording::Recordings;
 use brimline_profile::series::{Point, Series, Signal};
 use brimline_profile::value;
 use brimline_store::go_capture::{GoCaptureFolder, HEAP, MEMSTATS, captures_of};
+use brimline_store::node_capture::{self, NodeProfile};
 use brimline_store::{ResolvedRun, SnapshotRecord, artifacts};
 
-use crate::imported::kind_of;
+use crate::imported::{heapprofile, kind_of};
 use crate::refusal::usage;
 use crate::site::Site;
 use crate::symbols::LocalFiles;
@@ -34,7 +35,8 @@ const RATE: &str = "allocation_rate";
 struct Captured {
     pid: u32,
     live_bytes: f64,
-    allocated_bytes: f64,
+    /// So far; `None` where it is not counted.
+    allocated_bytes: Option<f64>,
     /// `None` where only the total is known.
     profile: Option<Profile>,
     /// The main module of a Go program, whose packages are the project's.
@@ -74,7 +76,9 @@ pub(crate) fn add(
         let seconds = snapshot.at.seconds_since(record.start);
         for captured in found {
             heaps.entry(captured.pid).or_default().push(Point::new(seconds, captured.live_bytes));
-            allocated.entry(captured.pid).or_default().push(Point::new(seconds, captured.allocated_bytes));
+            if let Some(bytes) = captured.allocated_bytes {
+                allocated.entry(captured.pid).or_default().push(Point::new(seconds, bytes));
+            }
             if let Some(module) = &captured.module {
                 places.set_go_module(module);
             }
@@ -164,10 +168,18 @@ fn read(
             Ok(()) => {
                 let profile = recordings.finish().value.profile;
                 // The process's own counter lags behind: each thread adds to it in lots.
-                let [live_bytes, allocated_bytes] = sums(&profile);
+                let [live_bytes, allocated] = sums(&profile);
+                let allocated_bytes = Some(allocated);
                 let profile = Some(profile);
                 found.push(Captured { pid: file.pid, live_bytes, allocated_bytes, profile, module: None });
             }
+            Err(error) => warnings.push(format!("left out of snapshot {}: {error:#}", snapshot.name)),
+        }
+    }
+    let profiles = node_capture::profiles(&folder.snapshots_path().join(snapshot.name.as_str()));
+    for profile in profiles.into_iter().filter(|profile| is_wanted(profile.state.pid) && !profile.state.launcher) {
+        match of_node(&profile) {
+            Ok(captured) => found.push(captured),
             Err(error) => warnings.push(format!("left out of snapshot {}: {error:#}", snapshot.name)),
         }
     }
@@ -181,14 +193,14 @@ fn read(
 }
 
 /// Bytes live after the collection and bytes allocated until then, of all processes in a snapshot; `None` without any.
-pub(crate) fn totals(run: &ResolvedRun, snapshot: &SnapshotRecord) -> anyhow::Result<Option<[f64; 2]>> {
+pub(crate) fn totals(run: &ResolvedRun, snapshot: &SnapshotRecord) -> anyhow::Result<Option<(f64, Option<f64>)>> {
     let mut warnings = Vec::new();
     let found = read(run, snapshot, None, &LocalFiles::default(), &mut warnings)?;
     if let Some(warning) = warnings.pop() {
         anyhow::bail!(warning);
     }
-    let sums = found.iter().map(|captured| [captured.live_bytes, captured.allocated_bytes]);
-    Ok(sums.reduce(|a, b| [a[0] + b[0], a[1] + b[1]]))
+    let sums = found.iter().map(|captured| (captured.live_bytes, captured.allocated_bytes));
+    Ok(sums.reduce(|a, b| (a.0 + b.0, a.1.zip(b.1).map(|(a, b)| a + b))))
 }
 
 /// All memory that counts: live, and allocated so far.
@@ -213,6 +225,13 @@ fn of_go(capture: &GoCaptureFolder) -> anyhow::Result<Option<Captured>> {
         None => None,
     };
     let module = capture.record.module.clone();
-    let (live_bytes, allocated_bytes) = (stats.heap_alloc as f64, stats.total_alloc as f64);
+    let (live_bytes, allocated_bytes) = (stats.heap_alloc as f64, Some(stats.total_alloc as f64));
     Ok(Some(Captured { pid: capture.record.pid, live_bytes, allocated_bytes, profile, module }))
+}
+
+/// A Node isolate: its live heap with what hangs on it outside, as V8 counts them, its sites from the sampled profile.
+fn of_node(profile: &NodeProfile) -> anyhow::Result<Captured> {
+    let live_bytes = (profile.state.used_heap_bytes + profile.state.external_bytes) as f64;
+    let read = heapprofile::read(&profile.read()?, &profile.path)?;
+    Ok(Captured { pid: profile.state.pid, live_bytes, allocated_bytes: None, profile: Some(read), module: None })
 }
