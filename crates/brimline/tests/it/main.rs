@@ -26,6 +26,8 @@ mod line_tables;
 mod long_runs;
 mod modes;
 mod native;
+mod node_attach;
+mod node_runs;
 mod package;
 mod peaks;
 mod pprof;
