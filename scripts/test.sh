@@ -124,6 +124,7 @@ if command -v npm >/dev/null; then
         mkdir -p "$folder"
         cp $apps/package.json $apps/package-lock.json "$folder/"
         (cd "$folder" && npm ci --silent --no-audit --no-fund --ignore-scripts) >&2
+        (cd "$folder" && npm rebuild --silent heapdump) >"$folder/heapdump.log" 2>&1 || say "heapdump was not built; see $folder/heapdump.log"
         touch "$folder/.complete"
     fi
     export BRIMLINE_TEST_NODE_PACKAGES=$folder
@@ -155,6 +156,28 @@ else
     say 'found no go'
     [ "${BRIMLINE_TEST_STRICT:-0}" = 0 ] || exit 1
 fi
+
+# Load generators: k6 is built once, which takes minutes; it is run, not linked (AGPL).
+make_locust() {
+    local folder=$cache/locust-2.47.0
+    if [ ! -x "$folder/bin/locust" ]; then
+        say "installing locust"
+        rm -rf "$folder"
+        "${PYTHONS[0]}" -m venv "$folder"
+        "$folder/bin/pip" install -q --disable-pip-version-check locust==2.47.0 >&2
+    fi
+    printf '%s' "$folder/bin/locust"
+}
+make_k6() {
+    local folder=$cache/k6-1.8.1
+    if [ ! -x "$folder/k6" ]; then
+        say "building k6"
+        GOBIN=$folder go install go.k6.io/k6@v1.8.1 >&2
+    fi
+    printf '%s' "$folder/k6"
+}
+[ -z "$pythons" ] || { BRIMLINE_TEST_LOCUST=$(make_locust) && export BRIMLINE_TEST_LOCUST; }
+! command -v go >/dev/null || { BRIMLINE_TEST_K6=$(make_k6) && export BRIMLINE_TEST_K6; }
 
 [ $# -gt 0 ] || set -- --workspace
 exec cargo test "$@" </dev/null

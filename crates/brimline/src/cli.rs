@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     attach, baseline, compare_trends, completions, demo, diff, doctor, export, goroutines, heap, import, lines, man,
-    mark, pprof, report, run, runs, snapshot, tracker, trend,
+    mark, pprof, report, run, runs, snapshot, tracker, trend, watch, workload,
 };
 
 /// Finds memory problems in programs: record one, see which lines hold the memory, compare two runs.
@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Run(Box<run::Args>),
     /// Record a program that runs already
     Attach(attach::Args),
+    /// The memory of a running program, live in the terminal
+    Watch(watch::Args),
     /// Capture a running program now, after a collection
     Snapshot(snapshot::Args),
     /// What has been recorded
@@ -48,6 +50,8 @@ pub(crate) enum Command {
     Trend(trend::Args),
     /// Did a change alter the slope?
     CompareTrends(compare_trends::Args),
+    /// What a load is made of, and which of its requests cost memory
+    Workload(workload::Args),
     /// Who holds memory in a heap snapshot
     Heap(heap::Args),
     /// Which goroutines of a Go program leak or pile up

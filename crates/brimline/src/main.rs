@@ -3,6 +3,7 @@
 mod allocators;
 mod cli;
 mod commands;
+mod comparable;
 mod decorated;
 mod exit_code;
 mod flame;
@@ -11,6 +12,7 @@ mod imported;
 mod input;
 mod metric;
 mod node;
+mod node_doctor;
 mod page_server;
 mod python_package;
 mod quantity;

@@ -17,7 +17,7 @@ use crate::refusal::usage;
 use crate::site::Site;
 use crate::source_text::SourceText;
 use crate::stores::{open, resolve};
-use crate::trend_marks::count_by_marks;
+use crate::trend_marks::{count_by_marks, load_rate};
 use crate::trend_snapshots;
 use crate::view::{FilterArgs, RowKind};
 
@@ -98,6 +98,8 @@ pub(crate) struct TrendInput {
     pub(crate) source: SourceText,
     /// Snapshots the sites come from; `None` for plain files.
     pub(crate) snapshots: Option<usize>,
+    /// Milliseconds since 1970 at second 0; 0 where it is not known.
+    pub(crate) start_ms: f64,
     /// Incomplete where something could not be read.
     pub(crate) exit_code: ExitCode,
 }
@@ -165,6 +167,7 @@ fn load_run(run: &ResolvedRun, args: &SeriesArgs) -> anyhow::Result<(TrendInput,
     let names = process_names(record);
     let mut input = TrendInput {
         name: record.id.to_string(),
+        start_ms: record.start.0 as f64 / 1e6,
         source: SourceText::new(record.cwd.clone().map(PathBuf::from)),
         exit_code: if warnings.is_empty() { ExitCode::FINE } else { ExitCode::INCOMPLETE },
         ..TrendInput::default()
@@ -212,6 +215,9 @@ fn load_run(run: &ResolvedRun, args: &SeriesArgs) -> anyhow::Result<(TrendInput,
             .collect();
         count_by_marks(series);
     }
+    // Files of marks alone are no measurements, so this comes last.
+    let load = input.series.first().and_then(|series| load_rate(&series.marks));
+    input.series.extend(load.filter(|load| args.value.as_ref().is_none_or(|value| *value == load.metric)));
     Ok((input, warnings))
 }
 
@@ -296,7 +302,9 @@ fn metric_of(field: &str) -> Option<(String, Unit, Signal)> {
     let signal = match metric {
         "seconds" | "pid" | "max_rss" | "peak" | "vms" | "stack" => return None,
         "rss" | "pss" | "uss" | "swap" => Signal::Rss,
-        "heap" | "arena" | "malloc_reserved" | "mapped_file" => Signal::Reserved,
+        // Totals that only rise, and what others share: shown, not judged.
+        "heap" | "arena" | "malloc_reserved" | "mapped_file" | "shared" | "minor_faults" | "major_faults"
+        | "cgroup" | "cgroup_limit" | "cgroup_limit_hits" | "cgroup_oom_kills" => Signal::Reserved,
         _ => match (unit, Signal::of_metric(field)) {
             (Unit::Count, Signal::Heap) => Signal::Count,
             (_, signal) => signal,

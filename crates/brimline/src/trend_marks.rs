@@ -1,6 +1,6 @@
 //! Marks that count: a run marked at its iterations or requests has slopes per iteration and per request.
 
-use brimline_profile::series::Series;
+use brimline_profile::series::{Mark, Point, Series, Signal, Unit};
 
 /// Fewest points between the first and the last mark for the others to be left out.
 const FEWEST: usize = 12;
@@ -54,6 +54,29 @@ pub(crate) fn count_by_marks(series: &mut Series) {
     }
 }
 
+/// Requests or iterations per second between marks that count them: the load beside the memory.
+pub(crate) fn load_rate(marks: &[Mark]) -> Option<Series> {
+    let number = |mark: &Mark| match counted(&mark.name)? {
+        Counted::Iterations(number) => number,
+        Counted::Requests(number) => Some(number),
+    };
+    let mut knots: Vec<(f64, f64)> = marks.iter().filter_map(|mark| Some((mark.seconds, number(mark)?))).collect();
+    knots.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let rate = |pair: &[(f64, f64)]| {
+        let (seconds, done) = (pair[1].0 - pair[0].0, pair[1].1 - pair[0].1);
+        (seconds > 0.0 && done >= 0.0).then(|| Point::new(pair[1].0, done / seconds))
+    };
+    let points: Vec<Point> = knots.windows(2).filter_map(rate).collect();
+    (points.len() > 1).then(|| Series {
+        metric: "load_rate".into(),
+        subject: "workload".into(),
+        unit: Unit::Count,
+        signal: Some(Signal::Reserved),
+        points,
+        ..Series::default()
+    })
+}
+
 fn counted(name: &str) -> Option<Counted> {
     let lower = name.to_ascii_lowercase();
     let mut words = lower.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
@@ -74,8 +97,6 @@ fn counted(name: &str) -> Option<Counted> {
 
 #[cfg(test)]
 mod tests {
-    use brimline_profile::series::{Mark, Point};
-
     use super::*;
 
     fn marked(marks: &[(f64, &str)]) -> Series {
@@ -94,6 +115,14 @@ mod tests {
         assert_eq!(series.points.len(), 21);
         assert_eq!(series.points[10].requests, Some(300.0));
         assert_eq!(series.points[0].iteration, None);
+    }
+
+    #[test]
+    fn the_load_is_a_series_beside_the_others() {
+        let series = marked(&[(0.0, "requests 0"), (10.0, "requests 500"), (5.0, "warm"), (20.0, "requests 700")]);
+        let load = load_rate(&series.marks).unwrap();
+        assert_eq!(load.points.iter().map(|point| point.value).collect::<Vec<_>>(), [50.0, 20.0]);
+        assert_eq!(load_rate(&marked(&[(0.0, "requests 0"), (10.0, "requests 5")]).marks), None);
     }
 
     #[test]

@@ -12,9 +12,11 @@ use brimline_profile::formats::recording::Recordings;
 use brimline_profile::series::{Point, Series, Signal};
 use brimline_profile::value;
 use brimline_store::go_capture::{GoCaptureFolder, HEAP, MEMSTATS, captures_of};
+use brimline_store::node_capture::{self, NodeProfile};
 use brimline_store::{ResolvedRun, SnapshotRecord, artifacts};
 
-use crate::imported::kind_of;
+use crate::commands::heap::source_maps::SourceMaps;
+use crate::imported::{heapprofile, kind_of};
 use crate::refusal::usage;
 use crate::site::Site;
 use crate::symbols::LocalFiles;
@@ -27,10 +29,15 @@ const LIVE: &str = "live_after_gc";
 /// Live bytes of a site at the snapshots.
 const SITE: &str = "site_live_after_gc";
 
+/// Bytes allocated per second between two snapshots.
+const RATE: &str = "allocation_rate";
+
 /// One process in one snapshot.
 struct Captured {
     pid: u32,
     live_bytes: f64,
+    /// So far; `None` where it is not counted.
+    allocated_bytes: Option<f64>,
     /// `None` where only the total is known.
     profile: Option<Profile>,
     /// The main module of a Go program, whose packages are the project's.
@@ -55,6 +62,7 @@ pub(crate) fn add(
     let mut places = Places::new(record.cwd.as_deref());
     let filter = args.filter.filter();
     let mut heaps: BTreeMap<u32, Vec<Point>> = BTreeMap::new();
+    let mut allocated: BTreeMap<u32, Vec<Point>> = BTreeMap::new();
     let mut rows: HashMap<String, Vec<(usize, f64)>> = HashMap::new();
     let mut times = Vec::new();
     let mut collected = true;
@@ -69,6 +77,9 @@ pub(crate) fn add(
         let seconds = snapshot.at.seconds_since(record.start);
         for captured in found {
             heaps.entry(captured.pid).or_default().push(Point::new(seconds, captured.live_bytes));
+            if let Some(bytes) = captured.allocated_bytes {
+                allocated.entry(captured.pid).or_default().push(Point::new(seconds, bytes));
+            }
             if let Some(module) = &captured.module {
                 places.set_go_module(module);
             }
@@ -102,6 +113,17 @@ pub(crate) fn add(
         let subject = names.get(&pid).cloned().unwrap_or_default();
         input.series.push(Series { metric: LIVE.into(), subject, signal: Some(heap), points, ..Series::default() });
     }
+    for (pid, totals) in allocated {
+        let subject = names.get(&pid).cloned().unwrap_or_default();
+        let points = rates(&totals);
+        input.series.push(Series {
+            metric: RATE.into(),
+            subject,
+            signal: Some(Signal::Reserved),
+            points,
+            ..Series::default()
+        });
+    }
     let mut labels: Vec<(String, Vec<(usize, f64)>)> = rows.into_iter().collect();
     labels.sort_by(|a, b| a.0.cmp(&b.0));
     for (label, found) in labels {
@@ -118,6 +140,15 @@ pub(crate) fn add(
         });
     }
     Ok(())
+}
+
+/// Growth per second between neighbours, at the later one.
+fn rates(totals: &[Point]) -> Vec<Point> {
+    let rate = |pair: &[Point]| {
+        let seconds = pair[1].seconds - pair[0].seconds;
+        (seconds > 0.0).then(|| Point::new(pair[1].seconds, (pair[1].value - pair[0].value).max(0.0) / seconds))
+    };
+    totals.windows(2).filter_map(rate).collect()
 }
 
 /// The processes in a snapshot.
@@ -138,13 +169,19 @@ fn read(
             Ok(()) => {
                 let profile = recordings.finish().value.profile;
                 // The process's own counter lags behind: each thread adds to it in lots.
-                found.push(Captured {
-                    pid: file.pid,
-                    live_bytes: live(&profile),
-                    profile: Some(profile),
-                    module: None,
-                });
+                let [live_bytes, allocated] = sums(&profile);
+                let allocated_bytes = Some(allocated);
+                let profile = Some(profile);
+                found.push(Captured { pid: file.pid, live_bytes, allocated_bytes, profile, module: None });
             }
+            Err(error) => warnings.push(format!("left out of snapshot {}: {error:#}", snapshot.name)),
+        }
+    }
+    let maps = SourceMaps::default();
+    let profiles = node_capture::profiles(&folder.snapshots_path().join(snapshot.name.as_str()));
+    for profile in profiles.into_iter().filter(|profile| is_wanted(profile.state.pid) && !profile.state.launcher) {
+        match of_node(&profile, &maps) {
+            Ok(captured) => found.push(captured),
             Err(error) => warnings.push(format!("left out of snapshot {}: {error:#}", snapshot.name)),
         }
     }
@@ -157,8 +194,19 @@ fn read(
     Ok(found)
 }
 
-/// All memory that counts.
-fn live(profile: &Profile) -> f64 {
+/// Bytes live after the collection and bytes allocated until then, of all processes in a snapshot; `None` without any.
+pub(crate) fn totals(run: &ResolvedRun, snapshot: &SnapshotRecord) -> anyhow::Result<Option<(f64, Option<f64>)>> {
+    let mut warnings = Vec::new();
+    let found = read(run, snapshot, None, &LocalFiles::default(), &mut warnings)?;
+    if let Some(warning) = warnings.pop() {
+        anyhow::bail!(warning);
+    }
+    let sums = found.iter().map(|captured| (captured.live_bytes, captured.allocated_bytes));
+    Ok(sums.reduce(|a, b| (a.0 + b.0, a.1.zip(b.1).map(|(a, b)| a + b))))
+}
+
+/// All memory that counts: live, and allocated so far.
+fn sums(profile: &Profile) -> [f64; 2] {
     let (filter, places) = (Filter::default(), Places::default());
     let query = Query {
         by: By::File,
@@ -167,7 +215,8 @@ fn live(profile: &Profile) -> f64 {
         places: &places,
         column: value::LIVE_BYTES,
     };
-    aggregate(profile, query).totals[value::LIVE_BYTES] as f64
+    let totals = aggregate(profile, query).totals;
+    [totals[value::LIVE_BYTES] as f64, totals[value::TOTAL_BYTES] as f64]
 }
 
 /// A Go process: its live heap as the runtime counts it after the collection, its sites from the sampled profile.
@@ -178,5 +227,13 @@ fn of_go(capture: &GoCaptureFolder) -> anyhow::Result<Option<Captured>> {
         None => None,
     };
     let module = capture.record.module.clone();
-    Ok(Some(Captured { pid: capture.record.pid, live_bytes: stats.heap_alloc as f64, profile, module }))
+    let (live_bytes, allocated_bytes) = (stats.heap_alloc as f64, Some(stats.total_alloc as f64));
+    Ok(Some(Captured { pid: capture.record.pid, live_bytes, allocated_bytes, profile, module }))
+}
+
+/// A Node isolate: its live heap with what hangs on it outside, as V8 counts them, its sites from the sampled profile.
+fn of_node(profile: &NodeProfile, maps: &SourceMaps) -> anyhow::Result<Captured> {
+    let live_bytes = (profile.state.used_heap_bytes + profile.state.external_bytes) as f64;
+    let read = heapprofile::read(&profile.read()?, &profile.path, maps)?;
+    Ok(Captured { pid: profile.state.pid, live_bytes, allocated_bytes: None, profile: Some(read), module: None })
 }

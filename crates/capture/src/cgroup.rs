@@ -78,13 +78,62 @@ fn find_group(groups: &str, mount: &Path) -> Option<MemoryGroup> {
     best
 }
 
+/// What a process's control group says of its memory now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct GroupState {
+    /// Bytes charged, page cache included.
+    pub(crate) current: Option<u64>,
+    /// The group's own limit, if it has one.
+    pub(crate) limit: Option<u64>,
+    /// How often the limit was met.
+    pub(crate) limit_hits: Option<u64>,
+    /// Processes of the group that the kernel has killed for memory.
+    pub(crate) oom_kills: Option<u64>,
+}
+
+/// The state of the group of process `pid`; `None` where it has none that can be seen.
+pub(crate) fn state_of(pid: u32) -> Option<GroupState> {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    find_state(&groups, Path::new("/sys/fs/cgroup"))
+}
+
+fn find_state(groups: &str, mount: &Path) -> Option<GroupState> {
+    for line in groups.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { continue };
+        let is_first = controllers.split(',').any(|controller| controller == "memory");
+        if !is_first && !controllers.is_empty() {
+            continue;
+        }
+        let root = if is_first { mount.join("memory") } else { mount.to_owned() };
+        let current_name = if is_first { "memory.usage_in_bytes" } else { "memory.current" };
+        let folders = Path::new(path.trim_start_matches('/')).ancestors().map(|ancestor| root.join(ancestor));
+        for folder in folders {
+            let Some(current) = read_number(&folder.join(current_name)) else { continue };
+            let limit_name = if is_first { "memory.limit_in_bytes" } else { "memory.max" };
+            let limit = read_number(&folder.join(limit_name)).filter(|limit| *limit < NO_LIMIT);
+            let event = |file: &str, name: &str| {
+                let text = fs::read_to_string(folder.join(file)).ok()?;
+                text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+            };
+            let (limit_hits, oom_kills) = if is_first {
+                (read_number(&folder.join("memory.failcnt")), event("memory.oom_control", "oom_kill "))
+            } else {
+                (event("memory.events", "max "), event("memory.events", "oom_kill "))
+            };
+            return Some(GroupState { current: Some(current), limit, limit_hits, oom_kills });
+        }
+    }
+    None
+}
+
 fn read_number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::find_group;
+    use super::{GroupState, find_group, find_state};
 
     #[test]
     fn finds_the_lowest_limit_of_both_versions() {
@@ -107,5 +156,28 @@ mod tests {
         let group = find_group("4:cpu,memory:/box\n0::/a/b\n", mount.path()).unwrap();
         assert_eq!((group.limit, group.usage()), (500_000, Some(7)));
         assert_eq!(find_group("4:memory:/elsewhere\n", mount.path()), None);
+    }
+
+    #[test]
+    fn reads_the_state_of_groups_of_both_versions() {
+        let mount = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = mount.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("app/memory.current", "4096\n");
+        write("app/memory.max", "max\n");
+        write("app/memory.events", "low 0\nhigh 7\nmax 3\noom 1\noom_kill 2\noom_group_kill 0\n");
+        let state = |current, limit, hits, kills| {
+            Some(GroupState { current: Some(current), limit, limit_hits: Some(hits), oom_kills: Some(kills) })
+        };
+        assert_eq!(find_state("0::/app/worker\n", mount.path()), state(4096, None, 3, 2));
+        write("memory/box/memory.usage_in_bytes", "500\n");
+        write("memory/box/memory.limit_in_bytes", "900\n");
+        write("memory/box/memory.failcnt", "5\n");
+        write("memory/box/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n");
+        assert_eq!(find_state("9:cpu:/x\n4:memory:/box\n0::/\n", mount.path()), state(500, Some(900), 5, 1));
+        assert_eq!(find_state("9:cpu:/x\n", mount.path()), None);
     }
 }

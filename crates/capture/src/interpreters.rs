@@ -173,16 +173,13 @@ fn ask(path: PathBuf, packages: &[&str]) -> Python {
     }
 }
 
-/// What the interpreter prints within [`PATIENCE`]: a few bytes, which a pipe holds.
 fn output(path: &Path, packages: &[&str]) -> Option<String> {
-    let mut child = Command::new(path)
-        .args(["-I", "-c", QUESTION])
-        .args(packages)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
+    output_of(Command::new(path).args(["-I", "-c", QUESTION]).args(packages))
+}
+
+/// What a command prints within [`PATIENCE`]: a few bytes, which a pipe holds.
+pub(crate) fn output_of(command: &mut Command) -> Option<String> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
     let deadline = Instant::now() + PATIENCE;
     loop {
         match child.try_wait().ok()? {

@@ -25,6 +25,7 @@ pub(crate) struct Status {
     pub(crate) stack: Option<u64>,
     pub(crate) swap: Option<u64>,
     pub(crate) mapped_files: Option<u64>,
+    pub(crate) shared: Option<u64>,
     pub(crate) threads: Option<u64>,
 }
 
@@ -56,6 +57,18 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let parent_pid = fields.next()?.parse().ok()?;
     let start_ticks = fields.nth(17)?.parse().ok()?;
     Some(Stat { parent_pid, state, start_ticks })
+}
+
+/// Page faults so far: those that the kernel answered from memory, and those that read a disk.
+pub(crate) fn faults(pid: u32) -> Option<(u64, u64)> {
+    parse_faults(&read(pid, "stat")?)
+}
+
+fn parse_faults(text: &str) -> Option<(u64, u64)> {
+    let mut fields = text[text.rfind(')')? + 1..].split_ascii_whitespace();
+    // minflt, cminflt, majflt: fields 10 to 12, the state being the third.
+    let minor = fields.nth(7)?.parse().ok()?;
+    Some((minor, fields.nth(1)?.parse().ok()?))
 }
 
 /// Whether the process exists and is no zombie.
@@ -96,6 +109,7 @@ fn parse_status(text: &str) -> Status {
             "VmStk" => &mut status.stack,
             "VmSwap" => &mut status.swap,
             "RssFile" => &mut status.mapped_files,
+            "RssShmem" => &mut status.shared,
             "Uid" => {
                 // Real, effective, saved, of the file system.
                 status.user = value.split_whitespace().nth(1).and_then(|user| user.parse().ok());
@@ -247,6 +261,13 @@ mod tests {
         text.push_str("12345 9");
         assert_eq!(parse_stat(&text), Some(Stat { parent_pid: 42, state: b'Z', start_ticks: 12345 }));
         assert_eq!(parse_stat("7 (a"), None);
+    }
+
+    #[test]
+    fn faults_stand_behind_the_flags() {
+        assert_eq!(parse_faults("7 (a) b) S 1 7 7 0 -1 4194304 1234 5 67 8 9 10"), Some((1234, 67)));
+        assert_eq!(parse_faults("7 (a"), None);
+        assert!(faults(std::process::id()).unwrap().0 > 0);
     }
 
     #[test]

@@ -148,6 +148,15 @@ impl Processes {
         }
     }
 
+    /// Drops what is known about processes that have ended.
+    pub(crate) fn forget_ended(&mut self) {
+        if self.list.iter().all(Watched::is_alive) {
+            return;
+        }
+        self.list.retain(Watched::is_alive);
+        self.places = self.list.iter().enumerate().map(|(place, watched)| (watched.record.pid, place)).collect();
+    }
+
     pub(crate) fn alive(&self) -> impl Iterator<Item = &Watched> {
         self.list.iter().filter(|watched| watched.is_alive())
     }

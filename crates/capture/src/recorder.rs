@@ -308,6 +308,8 @@ pub(crate) fn begin(
 fn environment(plan: &Plan, run: Option<&mut Run>, problems: &mut Problems<'_>) -> Vec<(OsString, OsString)> {
     let mut environment = plan.environment.clone();
     let Some(run) = run else { return environment };
+    // What a program's own marks belong to.
+    environment.push(("BRIMLINE_RUN".into(), run.folder.path().into()));
     let tracker = plan.tracker.as_deref().map_err(Clone::clone);
     let refusal = plan.command.first().and_then(|program| executable::refuses_tracker(program));
     match tracker.and_then(|tracker| refusal.map_or_else(|| launch::preload(tracker), Err)) {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use brimline_store::series::Sample;
 
+use crate::cgroup;
 use crate::command_line::without_secrets;
 use crate::observer::{LiveProcess, LiveState};
 use crate::proc_files;
@@ -21,6 +22,15 @@ pub(crate) fn sample(processes: &mut Processes, seconds: f64, interval: Duration
             samples.push(sample);
         }
     }
+    // The group is that of all of them; it is written beside the first.
+    if let Some(first) = samples.first_mut()
+        && let Some(group) = cgroup::state_of(first.pid)
+    {
+        first.cgroup_bytes = group.current;
+        first.cgroup_limit_bytes = group.limit;
+        first.cgroup_limit_hits = group.limit_hits;
+        first.cgroup_oom_kills = group.oom_kills;
+    }
     samples
 }
 
@@ -35,6 +45,7 @@ fn sample_process(watched: &mut Watched, seconds: f64, interval: Duration) -> Op
     }
     watched.record.last_rss_bytes = status.rss;
     watched.record.max_rss_bytes = watched.record.max_rss_bytes.max(status.max_rss);
+    let faults = proc_files::faults(pid);
     let mut sample = Sample {
         seconds,
         pid,
@@ -44,6 +55,9 @@ fn sample_process(watched: &mut Watched, seconds: f64, interval: Duration) -> Op
         stack_bytes: status.stack,
         swap_bytes: status.swap,
         mapped_file_bytes: status.mapped_files,
+        shared_bytes: status.shared,
+        minor_faults: faults.map(|faults| faults.0),
+        major_faults: faults.map(|faults| faults.1),
         threads: status.threads,
         open_fds: proc_files::open_fds(pid),
         ..Sample::default()

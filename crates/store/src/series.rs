@@ -53,6 +53,27 @@ pub struct Sample {
     /// Resident pages of mapped files.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub mapped_file_bytes: Option<u64>,
+    /// Resident pages of shared memory: `shm_open`, tmpfs, anonymous shared mappings.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shared_bytes: Option<u64>,
+    /// Page faults so far that needed no disk.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub minor_faults: Option<u64>,
+    /// Page faults so far that read a disk.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub major_faults: Option<u64>,
+    /// Bytes charged to the control group, page cache included; beside one process of each sample.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cgroup_bytes: Option<u64>,
+    /// The control group's limit, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cgroup_limit_bytes: Option<u64>,
+    /// How often that limit was met.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cgroup_limit_hits: Option<u64>,
+    /// Processes of the group that the kernel has killed for memory.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cgroup_oom_kills: Option<u64>,
     /// Open file descriptors.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub open_fds: Option<u64>,

@@ -4,6 +4,7 @@ mod finder;
 
 use super::Heap;
 use super::path::{self, Detail, Step};
+use super::retainer::Retainers;
 use super::source::{Place, Scripts};
 use brimline_profile::heap::{EdgeKind, NodeId, NodeKind};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,8 @@ use std::collections::HashMap;
 
 /// A module that is loaded more often than this has more copies than anyone needs.
 const MODULE_COPIES: u64 = 10;
+/// How many other ways to an object are looked at for one that tells a name.
+const WAYS: usize = 8;
 /// From how many on containers of one size, made alike, are parts of something and not containers that grow.
 const ALIKE: usize = 8;
 /// Bytes from which on a module's own state is worth a line, in multiples of the threshold for bytes.
@@ -117,8 +120,15 @@ pub fn holders(heap: &Heap, scripts: &Scripts, least: Thresholds) -> Vec<Holder>
         _ => holder.count >= least.count || holder.shape == Shape::ClosureVariable,
     });
     drop_told_twice(heap, &mut found);
+    let retainers = std::cell::OnceCell::new();
     for holder in &mut found {
-        let steps = path::shortest_path(heap, holder.owner);
+        let mut steps = path::shortest_path(heap, holder.owner);
+        if !tells_a_name(heap, &steps) {
+            // While the program runs, its stack is nearer than any variable.
+            let retainers = retainers.get_or_init(|| Retainers::of(heap.graph()));
+            let others = path::retaining_paths(heap, retainers, holder.owner, WAYS);
+            steps = others.into_iter().find(|steps| tells_a_name(heap, steps)).unwrap_or(steps);
+        }
         holder.path = path::describe(heap, scripts, &steps, Detail::Exact);
         holder.is_runtime = is_runtime(heap, scripts, holder, &steps);
         if holder.shape.only_grows() && holder.place.is_none() {
@@ -131,6 +141,15 @@ pub fn holders(heap: &Heap, scripts: &Scripts, least: Thresholds) -> Vec<Holder>
     });
     keep_one_of_alike(&mut found);
     found
+}
+
+/// Whether some step of a way is a variable or a property of the program.
+fn tells_a_name(heap: &Heap, steps: &[Step]) -> bool {
+    steps.is_empty()
+        || steps.iter().any(|step| {
+            matches!(step.edge.kind, EdgeKind::Context | EdgeKind::Property)
+                && heap.graph().kind(step.from) != NodeKind::Synthetic
+        })
 }
 
 /// Of many containers with one number of elements, held in the same way, the first stays: what holds them tells how many.

@@ -105,6 +105,25 @@ pub fn amount(value: f64, unit: Unit) -> String {
 pub fn metric_meaning(metric: &str) -> Option<&'static str> {
     use brimline_profile::series::Signal;
     let name = metric.to_ascii_lowercase();
+    let own = match &*name {
+        "pss" => "resident memory with pages that several processes share divided among them",
+        "uss" => "resident memory that no other process shares: what ending the process would free",
+        "swap" => "memory of the process that was moved to disk",
+        "shared" => "resident pages of shared memory (shm_open, tmpfs, shared mappings)",
+        "mapped_file" => "resident pages of files: libraries, mapped data; the kernel can drop and reread them",
+        "minor_faults" => "pages that the process touched for the first time, so far; served from memory",
+        "major_faults" => "pages that had to be read from disk, so far",
+        "cgroup" => "memory charged to the control group, page cache included",
+        "cgroup_limit" => "the control group's memory limit",
+        "cgroup_limit_hits" => "how often the control group met its limit",
+        "cgroup_oom_kills" => "processes of the control group killed for memory",
+        "load_rate" => "requests, runs or calls per second that the workload made",
+        "allocation_rate" => "bytes allocated per second between two captures, freed ones included",
+        _ => "",
+    };
+    if !own.is_empty() {
+        return Some(own);
+    }
     Some(match Signal::of_metric(metric) {
         Signal::Rss => "memory pages of the process that are in RAM now, freed memory the allocator keeps included",
         Signal::HeapAfterGc => "bytes of objects still reachable after a garbage collection",

@@ -65,6 +65,7 @@ impl Args {
 
 /// Carries the command out.
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
+    crate::comparable::check(&args.before, &args.after, args.series.select.store.as_deref())?;
     let options = JudgeOptions { signal: args.series.signal.map(trend_input::SignalArg::signal), limit: None };
     let load = |side: &String| -> anyhow::Result<TrendInput> {
         let (input, warnings) = trend_input::load(std::slice::from_ref(side), &args.series)?;

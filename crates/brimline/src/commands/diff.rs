@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::heap::{self, OpenArgs};
 use crate::commands::compare_trends;
+use crate::comparable;
 use crate::exit_code::ExitCode;
 use crate::input::{self, Input, SelectArgs};
 use crate::metric::{Metric, require};
@@ -81,6 +82,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         return compare_trends::execute(&compare_trends::Args::of_diff(args));
     }
     let store = args.select.store.as_deref();
+    comparable::check(&args.before, &args.after, store)?;
     let is_heap = [&args.before, &args.after].map(|run| heap::names_snapshot(Some(run), store));
     if is_heap == [true, true] {
         let open = OpenArgs { store: args.select.store.clone(), ..OpenArgs::default() };
@@ -126,6 +128,27 @@ impl Difference<'_> {
         (self.before.recorded.profile.precision, self.after.recorded.profile.precision)
     }
 
+    /// Whether both sides counted blocks, and did not only weigh them.
+    fn has_counts(&self) -> bool {
+        let (_, count) = self.args.metric.pair();
+        self.before.measured[count] && self.after.measured[count]
+    }
+
+    /// The numbers of a row; unknown is null.
+    fn insert_values(&self, object: &mut Map<String, Value>, [before, after]: [i64; 2], counts: [i64; 2]) {
+        let known = |count: i64| self.has_counts().then_some(count);
+        for (name, value) in [
+            ("before_bytes", Some(before)),
+            ("after_bytes", Some(after)),
+            ("delta_bytes", Some(after.saturating_sub(before))),
+            ("before_count", known(counts[0])),
+            ("after_count", known(counts[1])),
+            ("delta_count", known(counts[1].saturating_sub(counts[0]))),
+        ] {
+            object.insert(name.into(), json!(value));
+        }
+    }
+
     fn interval_of_totals(&self) -> Option<(i64, i64)> {
         let (before, after) = self.precisions();
         let [before_bytes, _, after_bytes, _, before_variance, after_variance] = self.totals;
@@ -136,16 +159,7 @@ impl Difference<'_> {
         let out = &mut JsonGuard(out);
         let [before_bytes, before_count, after_bytes, after_count, ..] = self.totals;
         let mut totals = Map::new();
-        for (name, value) in [
-            ("before_bytes", before_bytes),
-            ("after_bytes", after_bytes),
-            ("delta_bytes", after_bytes.saturating_sub(before_bytes)),
-            ("before_count", before_count),
-            ("after_count", after_count),
-            ("delta_count", after_count.saturating_sub(before_count)),
-        ] {
-            totals.insert(name.into(), json!(value));
-        }
+        self.insert_values(&mut totals, [before_bytes, after_bytes], [before_count, after_count]);
         insert_interval(&mut totals, self.interval_of_totals());
         for (name, input) in [("before_live_heap_bytes", self.before), ("after_live_heap_bytes", self.after)] {
             if let Some(go) = &input.go {
@@ -166,16 +180,8 @@ impl Difference<'_> {
         for (index, change) in self.changes.iter().take(self.args.top.unwrap_or(usize::MAX)).enumerate() {
             let site = Site::of(&self.pair, self.places(), &change.place);
             let mut row = site.to_json();
-            for (name, value) in [
-                ("before_bytes", change.before_bytes),
-                ("after_bytes", change.after_bytes),
-                ("delta_bytes", change.delta_bytes()),
-                ("before_count", change.before_count),
-                ("after_count", change.after_count),
-                ("delta_count", change.delta_count()),
-            ] {
-                row.insert(name.into(), json!(value));
-            }
+            let counts = [change.before_count, change.after_count];
+            self.insert_values(&mut row, [change.before_bytes, change.after_bytes], counts);
             let (before, after) = self.precisions();
             if insert_interval(&mut row, change.interval(before, after)) {
                 row.insert("within_noise".into(), json!(change.is_within_noise(before, after)));
@@ -194,16 +200,20 @@ impl Difference<'_> {
     fn write_table(&self, out: &mut dyn Write) -> anyhow::Result<()> {
         let [before_bytes, before_count, after_bytes, after_count, ..] = self.totals;
         let name = if self.args.metric == Metric::Count { "live" } else { self.args.metric.name() };
+        let blocks = format!(
+            ", blocks {} → {} ({})",
+            count(before_count),
+            count(after_count),
+            delta_count(after_count.saturating_sub(before_count)),
+        );
         writeln!(
             out,
-            "{name} {} → {} ({}{}), blocks {} → {} ({})",
+            "{name} {} → {} ({}{}){}",
             bytes(before_bytes),
             bytes(after_bytes),
             delta_bytes(after_bytes.saturating_sub(before_bytes)),
             self.interval_of_totals().map(|range| format!("; 95 %: {}", text(range))).unwrap_or_default(),
-            count(before_count),
-            count(after_count),
-            delta_count(after_count.saturating_sub(before_count)),
+            if self.has_counts() { blocks.as_str() } else { "" },
         )?;
         for note in notes(self.before, self.after) {
             writeln!(out, "{}", plain(&note))?;
@@ -244,7 +254,7 @@ impl Difference<'_> {
                 if range_width > 0 { format!("  {:>range_width$}", range(change)) } else { String::new() },
                 bytes(change.before_bytes),
                 bytes(change.after_bytes),
-                delta_count(change.delta_count()),
+                if self.has_counts() { delta_count(change.delta_count()) } else { "-".to_owned() },
                 state,
                 clip(&text, 60),
             );

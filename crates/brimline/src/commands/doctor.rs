@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::allocators::PACKAGES;
 use crate::exit_code::ExitCode;
 use crate::go;
+use crate::node_doctor;
 use crate::quantity::bytes;
 use crate::stores::open;
 use crate::terminal::plain;
@@ -20,12 +21,12 @@ const LITTLE_SPACE: u64 = 256 << 20;
 /// Arguments.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Looks at the interpreters of the active environment, of environments in this folder, on PATH, of pyenv, uv and conda, and lists the Go programs that run.
-With a PID or URL: where that Go program serves profiles, who can reach them, and how its limits fit.
+    after_help = "Looks at the interpreters of the active environment, of environments in this folder, on PATH, of pyenv, uv and conda, and lists the Go and Node programs that run.
+With a PID or URL: where that Go program serves profiles or that Node program's inspector listens, who can reach it, and how its limits fit.
 Exit code 0: a program can be recorded; 3: something is missing, and the answer says what."
 )]
 pub(crate) struct Args {
-    /// A running Go program: process id or URL.
+    /// A running Go or Node program: process id, or a Go program's URL.
     #[arg(value_name = "PID|URL")]
     pub(crate) target: Option<String>,
     /// Accept any certificate of the program's endpoint.
@@ -42,7 +43,8 @@ pub(crate) struct Args {
 /// Carries the command out. No usable interpreter is an incomplete answer.
 pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(target) = &args.target {
-        return go::examine(target, args.insecure, args.json);
+        return node_doctor::examine(target, args.json)
+            .unwrap_or_else(|| go::examine(target, args.insecure, args.json));
     }
     let store = open(args.store.as_deref());
     let found = inspect(store.root(), &PACKAGES.each_ref().map(|package| package.name));
@@ -66,7 +68,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             "tracker": tracker.ok().map(|path| path.display().to_string()),
             "store": store.root().display().to_string(), "store_free_bytes": found.store_free_bytes,
             "allocator": allocator(), "memory_limit_bytes": found.memory_limit_bytes, "physical_memory_bytes": found.physical_memory_bytes,
-            "go": go::installed(), "debug_files": has_debug_files(), "kernel": found.kernel, "architecture": found.architecture,
+            "go": go::installed(), "node": node_doctor::installed(), "debug_files": has_debug_files(), "kernel": found.kernel, "architecture": found.architecture,
         });
         writeln!(out, "{answer}")?;
     } else {
@@ -79,6 +81,7 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         writeln!(out, "native frames (run --native-frames): names from {sources}")?;
         writeln!(out, "allocator: {}", plain(&allocator()))?;
         go::write_installed(&mut out)?;
+        node_doctor::write_installed(&mut out)?;
         writeln!(out, "store: {}", plain(&store.root().display().to_string()))?;
         for problem in &problems {
             writeln!(out, "problem: {}", plain(problem))?;

@@ -21,6 +21,8 @@ pub(crate) mod runs;
 pub(crate) mod snapshot;
 pub(crate) mod tracker;
 pub(crate) mod trend;
+pub(crate) mod watch;
+pub(crate) mod workload;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -50,6 +52,8 @@ pub(crate) fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Import(args) => import::execute(&args),
         Command::Trend(args) => trend::execute(&args),
         Command::CompareTrends(args) => compare_trends::execute(&args),
+        Command::Watch(args) => watch::execute(&args),
+        Command::Workload(args) => workload::execute(&args),
         Command::Heap(args) => heap::execute(&args),
         Command::Export(args) => export::execute(&args),
         Command::Doctor(args) => doctor::execute(&args),

@@ -260,9 +260,15 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         // Where a problem has been told already, it is the reason and said once.
         if let Err(error) =
             summarise(folder, &args.lines, args.store.clone(), args.json, code, &problems, conclusion.as_ref())
-            && problems.is_empty()
         {
-            let _ = writeln!(std::io::stderr(), "brimline: {}", plain(&format!("{error:#}")));
+            if problems.is_empty() {
+                let _ = writeln!(std::io::stderr(), "brimline: {}", plain(&format!("{error:#}")));
+            }
+            // A program without recorded allocations has been under load all the same.
+            if let (Some(conclusion), true) = (&conclusion, args.json) {
+                let answer = conclusion.without_allocations(folder, code, &problems);
+                writeln!(std::io::stderr(), "{answer}")?;
+            }
         }
     }
     if let (Some(conclusion), Some(folder), false) = (&conclusion, &outcome.folder, args.quiet || args.json) {

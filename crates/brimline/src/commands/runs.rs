@@ -105,6 +105,10 @@ fn to_json(entry: &RunEntry) -> Value {
         "marks": record.marks.iter().map(|mark| named(mark.name.as_str(), mark.at)).collect::<Vec<_>>(),
         "snapshots": record.snapshots.iter().map(|snapshot| named(snapshot.name.as_str(), snapshot.at)).collect::<Vec<_>>(),
         "baselines": record.baselines.iter().map(|mark| named(mark.name.as_str(), mark.at)).collect::<Vec<_>>(),
+        "phases": record.phases.iter().map(|phase| json!({
+            "name": phase.name.as_str(), "start": phase.start.to_string(), "end": phase.end.map(|end| end.to_string()),
+        })).collect::<Vec<_>>(),
+        "workload": record.workload,
         "problems": record.problems,
         "folder": entry.folder.path().display().to_string(),
     })
@@ -147,6 +151,9 @@ fn write_detail(out: &mut dyn Write, entry: &RunEntry) -> anyhow::Result<()> {
     let times = record.marks.iter().map(|mark| ("mark", &mark.name, mark.at));
     let times = times.chain(record.snapshots.iter().map(|snapshot| ("snapshot", &snapshot.name, snapshot.at)));
     let times = times.chain(record.baselines.iter().map(|mark| ("baseline", &mark.name, mark.at)));
+    let times = times.chain(record.phases.iter().map(|phase| ("phase", &phase.name, phase.start)));
+    let mut times: Vec<_> = times.collect();
+    times.sort_by_key(|(_, _, at)| *at);
     for (kind, name, at) in times {
         writeln!(out, "  {kind} {} at {:.1} s", plain(name.as_str()), at.seconds_since(record.start))?;
     }

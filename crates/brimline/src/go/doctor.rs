@@ -19,15 +19,15 @@ const USUAL_RATE: u64 = 512 << 10;
 const LISTED: usize = 10;
 
 /// How much a finding matters.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Weight {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weight {
     Fine,
     Warning,
     Problem,
 }
 
 impl Weight {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Fine => "ok",
             Self::Warning => "warning",

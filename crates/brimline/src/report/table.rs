@@ -141,6 +141,8 @@ fn places(report: &ReportInput<'_>, rows: &[Row], out: &mut dyn Write) -> anyhow
     let held: Vec<&Row> = rows.iter().filter(|row| row.values[column] > 0).collect();
     let shown = &held[..held.len().min(report.top.unwrap_or(DEFAULT_TOP))];
     let count_column = if report.metric == Metric::Total { value::TOTAL_COUNT } else { value::LIVE_COUNT };
+    let has_counts = report.input.measured[count_column];
+    let blocks = |row: &Row| if has_counts { count(row.values[count_column]) } else { "-".to_owned() };
     let (profile, names) = (&report.input.recorded.profile, &report.input.places);
     let sites: Vec<Site> = shown.iter().map(|row| Site::of(profile, names, &row.place)).collect();
     let labels: Vec<String> = sites.iter().map(|site| plain(&site.label()).into_owned()).collect();
@@ -172,7 +174,7 @@ fn places(report: &ReportInput<'_>, rows: &[Row], out: &mut dyn Write) -> anyhow
             report.metric.format(row.values[column]),
             beside(&first, widths[0]),
             percent(row.values[column], report.totals[column]),
-            count(row.values[count_column]),
+            blocks(row),
             beside(&second, widths[1]),
             clip(label, place_width),
             clip(&text, source_width),

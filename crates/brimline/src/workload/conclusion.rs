@@ -79,12 +79,21 @@ impl Conclusion {
         }
         let Some(judged) = &self.judged else { return Ok(()) };
         let sites = judged.sites();
-        if let (Some(site), false) = (sites.first(), judged.headlines().iter().any(|one| one.verdict.is_leak())) {
+        if let (Some(site), false) = (sites.first(), judged.headlines().iter().any(|one| judged.is_leak(one))) {
             let words = site.verdict.name().replace('_', " ");
             say(&format!("verdict: {words} at {}, {:.0} % sure", site.subject, site.confidence * 100.0))?;
         }
-        for headline in judged.headlines().into_iter().filter(|one| sites.is_empty() || one.verdict.is_leak()) {
+        for headline in judged.headlines().into_iter().filter(|one| sites.is_empty() || judged.is_leak(one)) {
             let subject = if headline.subject.is_empty() { String::new() } else { format!(" ({})", headline.subject) };
+            if headline.verdict.is_leak() && !judged.is_leak(headline) {
+                let growth = amount(headline.growth.unwrap_or(0.0), Unit::Bytes);
+                let least = amount(judged.least(), Unit::Bytes);
+                say(&format!(
+                    "verdict{subject}: no leak shown. `{}` grew by {growth} over the run, and less than {least} is not told from what a runtime keeps for itself; a longer load would tell",
+                    headline.metric
+                ))?;
+                continue;
+            }
             let words = headline.verdict.name().replace('_', " ");
             say(&format!(
                 "verdict{subject}: {words}, {:.0} % sure. {}",
@@ -93,6 +102,12 @@ impl Conclusion {
             ))?;
             if let Some(needs) = &headline.needs {
                 say(&format!("to be surer: {needs}"))?;
+            }
+        }
+        if sites.is_empty() && judged.leaks() {
+            for site in judged.suspects().into_iter().take(TOP) {
+                let growth = amount(site.growth.unwrap_or(0.0), Unit::Bytes);
+                say(&format!("grew most: {}  +{growth} (not beyond doubt for this site alone)", site.subject))?;
             }
         }
         for site in sites.into_iter().take(TOP) {
@@ -140,6 +155,14 @@ impl Conclusion {
         Ok(())
     }
 
+    /// The summary of a run that holds no allocations.
+    pub(crate) fn without_allocations(&self, folder: &RunFolder, code: i32, problems: &[String]) -> Value {
+        json!({
+            "schema": "brimline.run/1", "run": folder.id().as_str(), "folder": folder.path().display().to_string(),
+            "exit_code": code, "totals": null, "rows": [], "problems": problems, "workload": self.to_json(),
+        })
+    }
+
     /// For programs: the value of the key `workload`.
     pub(crate) fn to_json(&self) -> Value {
         let verdicts = self.judged.as_ref().map(|judged| {
@@ -147,21 +170,24 @@ impl Conclusion {
                 json!({
                     "metric": one.metric, "subject": one.subject, "verdict": one.verdict.name(), "signal": one.signal,
                     "confidence": one.confidence, "growth": one.growth, "growth_share": one.growth_share,
-                    "slope": one.slope, "needs": one.needs,
+                    "slope": one.slope, "needs": one.needs, "is_leak": judged.is_leak(one),
                 })
             };
-            let sites: Vec<Value> = judged
-                .sites()
-                .into_iter()
-                .map(|one| {
+            let of_sites = |sites: Vec<&brimline_analysis::trend::VerdictReport>| -> Vec<Value> {
+                let with_place = |one: &brimline_analysis::trend::VerdictReport| {
                     let mut value = row(one);
                     if let (Some(object), Some(site)) = (value.as_object_mut(), judged.input.sites.get(&one.subject)) {
                         object.extend(site.to_json());
                     }
                     value
-                })
-                .collect();
-            json!({ "verdicts": judged.headlines().into_iter().map(row).collect::<Vec<_>>(), "sites": sites })
+                };
+                sites.into_iter().map(with_place).collect()
+            };
+            let suspects = if judged.leaks() && judged.sites().is_empty() { judged.suspects() } else { Vec::new() };
+            json!({
+                "verdicts": judged.headlines().into_iter().map(row).collect::<Vec<_>>(),
+                "sites": of_sites(judged.sites()), "suspects": of_sites(suspects),
+            })
         });
         json!({ "outcome": self.outcome, "judged": verdicts, "exit_code": self.code.0 })
     }

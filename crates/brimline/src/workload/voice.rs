@@ -51,7 +51,7 @@ impl<'a> WorkloadVoice<'a> {
         let _ = write!(std::io::stderr(), "\r\x1b[K{}", clip(&plain(&text), width.saturating_sub(1)));
     }
 
-    fn clear(&self) {
+    pub(crate) fn clear(&self) {
         if self.live {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }

@@ -13,7 +13,7 @@ use crate::heaps::{heap, json, node, rows};
 use crate::session::{Session, ended, kill, wait_for};
 
 /// Keeps what it makes, each kind in a function of its own, and waits for lines on standard input.
-const KEEPS: &str = r#"
+const KEEPS: &str = r"
 const kept = new Map();
 class Account {
     constructor(number) {
@@ -35,7 +35,7 @@ waste();
 console.log('ready ' + process.pid);
 process.stdin.on('data', () => { open(4000); console.log('more'); });
 process.stdin.on('end', () => process.exit(7));
-"#;
+";
 
 /// Bytes of 4,000 accounts: 500 doubles each, and little beside.
 const ACCOUNTS: i64 = 4000 * 500 * 8;

@@ -142,17 +142,55 @@ fn a_threshold_of_k6_and_a_script_without_requests() {
 }
 
 #[test]
+fn a_program_without_recorded_allocations_is_judged_by_its_series() {
+    let Some(python) = any_python() else { return };
+    let session = Session::new();
+    let path = session.write("server.py", SERVER);
+    let mut target = session.plain(&python.bare, [path.to_str().unwrap(), "bounded"]);
+    let mut target = target.stdout(Stdio::piped()).spawn().unwrap();
+    let port = wait_for("the server's port", || {
+        let tcp = std::fs::read_to_string(format!("/proc/{}/net/tcp", target.id())).ok()?;
+        let sockets: Vec<String> = std::fs::read_dir(format!("/proc/{}/fd", target.id()))
+            .ok()?
+            .flatten()
+            .filter_map(|entry| Some(std::fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned()))
+            .collect();
+        tcp.lines().skip(1).find_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let own = sockets.contains(&format!("socket:[{}]", fields[9])) && fields[3] == "0A";
+            own.then(|| u16::from_str_radix(fields[1].split(':').nth(1)?, 16).ok())?
+        })
+    });
+    // `sleep` stands for what cannot be recorded; the load goes elsewhere.
+    let options = ["--rate", "100", "--warm-up", "0", "--settle", "0", "--duration", "2s"];
+    let load = format!("http://127.0.0.1:{port}/a");
+    let run = ended(&mut under_load(&session, &load, &options, &["sleep", "600"]));
+    let told = conclusion(&run);
+    assert_eq!(
+        (&told["outcome"]["load"]["requests"], &told["outcome"]["captures"]),
+        (&200.into(), &0.into()),
+        "{told:#}"
+    );
+    assert!(matches!(run.code(), Some(0 | 3)), "{}", run.stderr);
+    target.kill().unwrap();
+    target.wait().unwrap();
+}
+
+#[test]
 fn ctrl_c_in_each_phase() {
     let Some(python) = any_python() else { return };
-    for (phase, options) in [
-        ("start", &["--ready", "log:never"][..]),
-        ("warm-up", &["--warm-up", "60s"]),
-        ("settle", &["--warm-up", "0", "--settle", "60s"]),
-        ("load", &["--warm-up", "0", "--settle", "0"]),
+    for (phase, load, options) in [
+        ("start", "http:/a", &["--ready", "log:never"][..]),
+        ("warm-up", "http:/a", &["--warm-up", "60s"]),
+        ("settle", "http:/a", &["--warm-up", "0", "--settle", "60s"]),
+        ("load", "http:/a", &["--warm-up", "0", "--settle", "0"]),
+        // The load's own processes end too, with what they started.
+        ("load", "sh:tail -f FOLDER/server.py & wait", &["--warm-up", "0", "--settle", "0"]),
     ] {
         let session = Session::new();
+        let load = load.replace("FOLDER", &session.work().display().to_string());
         let program = server(&session, &python, "leaky");
-        let mut command = under_load(&session, "http:/a", options, &words(&program));
+        let mut command = under_load(&session, &load, options, &words(&program));
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let line = lines.find(|line| line.contains(&format!("phase {phase}")));

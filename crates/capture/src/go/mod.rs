@@ -7,7 +7,7 @@ mod build_info;
 mod endpoint;
 mod inspect;
 mod recorder;
-mod sockets;
+pub(crate) mod sockets;
 mod take;
 mod test_runs;
 mod thinning;

@@ -11,6 +11,7 @@ mod http;
 mod k6;
 mod locust;
 mod mix;
+mod probe;
 mod sh;
 mod tally;
 mod tool;
@@ -23,11 +24,12 @@ use std::time::{Duration, Instant};
 
 pub use error::WorkloadError;
 pub use histogram::{Histogram, Percentiles};
-pub use http::{probe_requests, run_mix};
 pub use mix::{Mix, Request, Source, read_mix};
+pub use probe::ProbeLoad;
 pub use tally::{LoadResult, NamedResult, Tally};
 
 use crate::http::Url;
+use http::run_mix;
 
 /// A way to put load on a program.
 pub trait LoadDriver: Sync {
@@ -155,7 +157,7 @@ impl Stop {
 
     /// Sleeps until `moment`; `false` when the end was asked for before.
     pub(crate) fn sleep_until(&self, moment: Instant) -> bool {
-        const LOOK: Duration = Duration::from_millis(50);
+        const LOOK: Duration = Duration::from_millis(200);
         loop {
             if self.is_set() {
                 return false;

@@ -229,6 +229,10 @@ impl Finder<'_> {
         }
         let path = self.graph.name(name.to);
         let path = path.split(['?', '#']).next().unwrap_or(path).to_owned();
+        // A redacted name says nothing about which modules are copies of one.
+        if path.is_empty() {
+            return;
+        }
         let (bytes, place) = (self.heap.retained_size(node), Place { script: path.clone(), line: 1, column: 1 });
         let group = self
             .groups

@@ -1,6 +1,7 @@
 //! How a trend is shown: a table for terminals, charts for browsers.
 
 mod chart;
+mod series_text;
 mod table;
 
 use std::io::Write;
@@ -21,6 +22,10 @@ pub(crate) enum TrendFormat {
     Svg,
     /// Charts and sentences, one HTML file that loads nothing
     Html,
+    /// The series alone: a column for each metric, a row for each moment and subject
+    Csv,
+    /// The series alone, in Prometheus' text format with time stamps
+    Prometheus,
 }
 
 impl TrendFormat {
@@ -30,6 +35,8 @@ impl TrendFormat {
             Self::Table | Self::Json => table::write(view, out),
             Self::Svg => chart::write_svg(view, out),
             Self::Html => chart::write_html(view, out),
+            Self::Csv => series_text::write_csv(view, out),
+            Self::Prometheus => series_text::write_prometheus(view, out),
         }
     }
 }

@@ -80,14 +80,15 @@ fn kept(graph: &HeapGraph) -> Vec<bool> {
         );
         let is_dictionary = is_dictionary(graph, node);
         for edge in graph.edges(node).filter(|edge| !edge.kind.is_numbered()) {
-            kept[edge.name as usize] |= !(is_dictionary && edge.kind == EdgeKind::Property);
+            let is_key = graph.kind(node) == Kind::Object && edge.kind == EdgeKind::Property;
+            kept[edge.name as usize] |= !is_key || !is_dictionary && text::is_identifier(text(edge.name));
         }
     }
     for function in &graph.traces().functions {
         kept[function.name as usize] = true;
         kept[function.script_name as usize] = true;
     }
-    (0..).zip(kept).map(|(name, kept)| kept || text::is_constant(text(name))).collect()
+    (0..).zip(kept).map(|(name, kept)| kept || text::is_public(text(name))).collect()
 }
 
 fn expected(graph: &HeapGraph) -> Vec<String> {
@@ -99,7 +100,10 @@ fn is_dictionary(graph: &HeapGraph, node: NodeId) -> bool {
     let keys: Vec<_> = graph.edges(node).filter(|edge| edge.kind == EdgeKind::Property).collect();
     graph.kind(node) == NodeKind::Object
         && ((keys.len() > 32 && graph.name(node) == "Object")
-            || keys.iter().any(|key| !text::is_identifier(graph.strings().get(key.name))))
+            || keys
+                .iter()
+                .map(|key| graph.strings().get(key.name))
+                .any(|key| !text::is_identifier(key) && !key.starts_with("<symbol ")))
 }
 
 #[test]
@@ -244,13 +248,16 @@ fn planted_secrets_of_each_kind_go() {
         ("object", "Object", &[("property", "x-api-key", 1), ("property", "bob", 1)]),
         ("object", "Registry", &[("property", "carol@example.org", 1)]),
         ("object", "Object", &[("property", "redis:dave", 1)]),
-        ("object", "Object", &[("property", "<symbol token of erin>", 1)]),
+        ("object", "Object", &[("property", "<symbol token of erin>", 1), ("property", "besideSymbol", 1)]),
         ("object", "Object", &customers),
         // A name elsewhere that is data here.
         ("object", "Object", &[("property", "user", 1), ("property", "frank smith", 1)]),
         ("object", "Object", &[("property", "ghp_abcdef", 1)]),
         ("code", "/srv/uploads/glpat-Zx81Qw27Er63Ty94/app.js", &[]),
         ("code", "https://grace:pw@cdn.example.org:8080/a/b.js?sig=deadbeef#frag", &[]),
+        ("string", "/srv/node_modules/mime-db/db.json", &[]),
+        ("string", "/srv/node_modules/ of nina.js", &[]),
+        ("string", "/srv/uploads/olivia.json", &[]),
         ("code", "data:text/javascript,const%20heidi=1", &[]),
         ("native", "Detached <div id=\"ivan\" class=\"x\">", &[]),
         ("native", "system / NativeContext / https://judy@example.org/?token=1", &[]),
@@ -290,6 +297,8 @@ fn planted_secrets_of_each_kind_go() {
         "judy",
         "token",
         "mallory",
+        "nina",
+        "olivia",
     ] {
         let data = copy.find("\"strings\":").unwrap();
         assert!(source.contains(secret), "{secret} was not planted");
@@ -306,6 +315,8 @@ fn planted_secrets_of_each_kind_go() {
         "https://cdn.example.org:8080/a/b.js",
         "data:",
         "Detached <div>",
+        "besideSymbol",
+        "/srv/node_modules/mime-db/db.json",
         "system / NativeContext / https://example.org/",
         "3 / part of key (Session @1) -> value ( @3) pair in WeakMap (table @7)",
     ] {
@@ -325,15 +336,43 @@ fn keys_of_another_class_stay_however_many() {
 
 #[test]
 fn gives_up_undecided_keys_rather_than_memory() {
-    // Whether the long keys are a dictionary's is told by the last string.
-    let names: Vec<String> =
-        (0..40).map(|number| format!("{number}{}", "x".repeat(1 << 20))).map(|name| format!("k{name}")).collect();
+    // Whether the long keys are a dictionary's is told by the last of them.
+    let names: Vec<String> = (0..60).map(|number| format!("k{number}{}", "x".repeat(1 << 20))).collect();
     let mut keys: Vec<_> = names.iter().map(|name| ("property", name.as_str(), 1)).collect();
     keys.push(("internal", "kept name", 1));
-    let source = snapshot(&[("object", "Server", &keys), ("string", "secret", &[])]);
+    let source = snapshot(&[
+        ("object", "Session", &[("property", "user", 1)]),
+        ("string", "secret", &[]),
+        ("object", "Server", &keys),
+        ("object", "Session", &[("property", "later", 1)]),
+    ]);
     let found = strings(&redacted(&source));
-    assert!(!found.iter().any(|text| text.len() > 1000));
-    assert!(["Server", "kept name"].iter().all(|name| found.iter().any(|text| text == name)));
+    assert!(!found.contains(&names[0]) && !found.contains(&"secret".to_owned()));
+    // Those of others stay.
+    assert!(
+        ["Session", "Server", "kept name", "user", "later"].iter().all(|name| found.iter().any(|text| text == name))
+    );
+}
+
+#[test]
+fn keys_of_a_large_dictionary_do_not_wait() {
+    let names: Vec<String> = (0..60).map(|number| format!("k{number}{}", "x".repeat(1 << 20))).collect();
+    let keys: Vec<_> = names.iter().map(|name| ("property", name.as_str(), 1)).collect();
+    let source = snapshot(&[
+        ("object", "Object", &keys),
+        ("string", "secret", &[]),
+        ("object", "Session", &[("property", "user", 1)]),
+    ]);
+    let mut names = Names::default();
+    names.node(NodeKind::Object, 0, 40);
+    (1..=40).for_each(|key| names.edge(EdgeKind::Property, key));
+    let mut out = Vec::new();
+    let mut waiting = names.into_strings(&mut out);
+    waiting.push("Object").unwrap();
+    waiting.push("customer").unwrap();
+    assert_eq!(waiting.waiting(), 0);
+    let found = strings(&redacted(&source));
+    assert!(found.contains(&"user".to_owned()) && found.iter().all(|text| text.len() < 1000));
 }
 
 #[test]

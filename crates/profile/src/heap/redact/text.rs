@@ -2,9 +2,17 @@
 
 use std::borrow::Cow;
 
-/// Names that V8 gives to values of a few kinds.
-pub(super) fn is_constant(text: &str) -> bool {
-    matches!(text, "bool" | "int" | "true" | "false")
+/// What stays wherever it stands: names that V8 gives to values of a few kinds, and files of installed packages, of
+/// which a module cache has only strings.
+pub(super) fn is_public(text: &str) -> bool {
+    const MODULES: [&str; 5] = [".js", ".cjs", ".mjs", ".json", ".node"];
+    let is_module = || {
+        text.starts_with(['/', 'f'])
+            && text.contains("/node_modules/")
+            && MODULES.iter().any(|ending| text.ends_with(ending))
+            && !text.contains(|character: char| character.is_whitespace() || character.is_control())
+    };
+    matches!(text, "bool" | "int" | "true" | "false") || is_module()
 }
 
 /// Whether `text` is how programs call properties; keys of another form are data.
