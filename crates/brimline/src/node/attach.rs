@@ -67,5 +67,5 @@ fn explain(error: &NodeAttachError) -> anyhow::Error {
 }
 
 fn refused(message: String, hint: &str) -> anyhow::Error {
-    Refusal { message, hint: hint.to_owned().into(), code: ExitCode::NO_CAPTURE }.into()
+    Refusal { message, hint: hint.to_owned(), code: ExitCode::NO_CAPTURE }.into()
 }

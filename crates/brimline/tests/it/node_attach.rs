@@ -7,12 +7,12 @@ use crate::heaps::{heap, json, node, rows};
 use crate::session::{Session, ended, kill, wait_for};
 
 /// Grows, each round in `remember`, and tells the port that a request would reach.
-const GROWS: &str = r#"
+const GROWS: &str = r"
 const kept = [];
 function remember() { for (let i = 0; i < 200; i++) kept.push(new Array(100).fill(i + 0.5)); }
 setInterval(remember, 10);
 console.log('up');
-"#;
+";
 
 struct Running {
     child: Child,

@@ -13,7 +13,7 @@ use crate::heaps::{heap, json, node, rows};
 use crate::session::{Session, ended, kill, wait_for};
 
 /// Keeps what it makes, each kind in a function of its own, and waits for lines on standard input.
-const KEEPS: &str = r#"
+const KEEPS: &str = r"
 const kept = new Map();
 class Account {
     constructor(number) {
@@ -35,7 +35,7 @@ waste();
 console.log('ready ' + process.pid);
 process.stdin.on('data', () => { open(4000); console.log('more'); });
 process.stdin.on('end', () => process.exit(7));
-"#;
+";
 
 /// Bytes of 4,000 accounts: 500 doubles each, and little beside.
 const ACCOUNTS: i64 = 4000 * 500 * 8;
@@ -139,6 +139,12 @@ fn what_lives_is_sampled_and_snapshots_compare() {
         assert!([line_number(KEEPS, "constructor("), line_number(KEEPS, "function open")].contains(&line), "{top:#}");
         let last = report(&session, &[]);
         assert!(live(&last, "Account") + live(&last, "open") > ACCOUNTS, "{last:#}");
+        let collections = &last["totals"]["pauses"]["collections"];
+        assert!(collections["MarkSweepCompact"]["count"].as_u64().unwrap() >= 1, "a snapshot collects: {last:#}");
+        assert!(collections["MarkSweepCompact"]["seconds"].as_f64().unwrap() > 0.0, "{last:#}");
+        let trend = ended(&mut session.brimline(["trend", "--json"]));
+        let metrics = json(&trend)["series"].as_array().unwrap().clone();
+        assert!(metrics.iter().any(|series| series["metric"] == "used_heap"), "{}", trend.stdout);
         assert!(last["captures"][0]["age_seconds"].as_f64().unwrap() < 10.0, "{last:#}");
 
         let top = json(&heap(&session, &["top", "latest@second", "--json"]).expect_code(0));

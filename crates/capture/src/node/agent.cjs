@@ -298,6 +298,7 @@ function watchPauses() {
                 const kind = found.gc[one.gcType] || (found.gc[one.gcType] = { count: 0, seconds: 0 });
                 kind.count += 1;
                 kind.seconds += one.cost / 1e6;
+                if (one.gcType === 'MarkSweepCompact') found.heap_after_gc_bytes = one.afterGC.heapStatistics.usedHeapSize;
             }
         }
         if (delays && delays.count !== 0 && Number.isFinite(delays.max)) {

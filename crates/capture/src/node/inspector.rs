@@ -201,15 +201,16 @@ const PONG: u8 = 10;
 /// A frame of RFC 6455 from a client: whole, and masked with zeros, which the standard's reason for masks (proxies) allows
 /// on a connection within one machine.
 fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0x80 | opcode];
+    // The high bits: the message's last frame, and that there is a mask.
+    let mut frame = vec![0x80 + opcode];
     match payload.len() {
-        length @ 0..=125 => frame.push(0x80 | length as u8),
+        length @ 0..=125 => frame.push(0x80 + length as u8),
         length @ 126..=0xffff => {
-            frame.push(0x80 | 126);
+            frame.push(0x80 + 126);
             frame.extend((length as u16).to_be_bytes());
         }
         length => {
-            frame.push(0x80 | 127);
+            frame.push(0x80 + 127);
             frame.extend((length as u64).to_be_bytes());
         }
     }
