@@ -10,6 +10,7 @@ use brimline_store::node_capture::{self, NodeProfile, NodeState};
 use brimline_store::{ResolvedRun, RunFolder, RunState, Timestamp};
 use serde_json::{Value, json};
 
+use crate::commands::heap::source_maps::SourceMaps;
 use crate::exit_code::ExitCode;
 use crate::imported::heapprofile;
 use crate::input::{Input, Untracked};
@@ -56,9 +57,10 @@ pub(crate) fn input(
     let mut warnings = Vec::new();
     let mut read: Vec<Profile> = Vec::new();
     let mut states = Vec::new();
+    let maps = SourceMaps::default();
     for profile in profiles {
         let bytes = profile.read()?;
-        match heapprofile::read(&bytes, &profile.path) {
+        match heapprofile::read(&bytes, &profile.path, &maps) {
             Ok(found) => {
                 read.push(found);
                 states.push(profile.state);
