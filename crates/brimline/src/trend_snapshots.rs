@@ -15,6 +15,7 @@ use brimline_store::go_capture::{GoCaptureFolder, HEAP, MEMSTATS, captures_of};
 use brimline_store::node_capture::{self, NodeProfile};
 use brimline_store::{ResolvedRun, SnapshotRecord, artifacts};
 
+use crate::commands::heap::source_maps::SourceMaps;
 use crate::imported::{heapprofile, kind_of};
 use crate::refusal::usage;
 use crate::site::Site;
@@ -176,9 +177,10 @@ fn read(
             Err(error) => warnings.push(format!("left out of snapshot {}: {error:#}", snapshot.name)),
         }
     }
+    let maps = SourceMaps::default();
     let profiles = node_capture::profiles(&folder.snapshots_path().join(snapshot.name.as_str()));
     for profile in profiles.into_iter().filter(|profile| is_wanted(profile.state.pid) && !profile.state.launcher) {
-        match of_node(&profile) {
+        match of_node(&profile, &maps) {
             Ok(captured) => found.push(captured),
             Err(error) => warnings.push(format!("left out of snapshot {}: {error:#}", snapshot.name)),
         }
@@ -230,8 +232,8 @@ fn of_go(capture: &GoCaptureFolder) -> anyhow::Result<Option<Captured>> {
 }
 
 /// A Node isolate: its live heap with what hangs on it outside, as V8 counts them, its sites from the sampled profile.
-fn of_node(profile: &NodeProfile) -> anyhow::Result<Captured> {
+fn of_node(profile: &NodeProfile, maps: &SourceMaps) -> anyhow::Result<Captured> {
     let live_bytes = (profile.state.used_heap_bytes + profile.state.external_bytes) as f64;
-    let read = heapprofile::read(&profile.read()?, &profile.path)?;
+    let read = heapprofile::read(&profile.read()?, &profile.path, maps)?;
     Ok(Captured { pid: profile.state.pid, live_bytes, allocated_bytes: None, profile: Some(read), module: None })
 }
