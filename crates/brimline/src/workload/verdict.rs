@@ -21,6 +21,9 @@ const MATERIAL: (f64, f64) = (0.005, 32.0 * 1024.0);
 /// Share of the heap's growth from which a site without a verdict of its own is named.
 const SUSPECT: f64 = 0.25;
 
+/// Growth below this, two samples of V8's or Go's profile, may hide from sampled sites: without a place it is no leak yet.
+const SAMPLED: f64 = 1024.0 * 1024.0;
+
 /// A run's series, judged.
 pub(super) struct Judged {
     pub(super) input: TrendInput,
@@ -75,7 +78,7 @@ impl Judged {
     /// Whether a heap grows though no place in it does: what a program still settling looks like.
     pub(super) fn is_spread(&self, one: &VerdictReport) -> bool {
         let has_place = || !self.sites().is_empty() || !self.suspects().is_empty();
-        self.counts_sites
+        (self.counts_sites || one.growth.is_some_and(|growth| growth < SAMPLED))
             && one.signal == "heap_after_gc"
             && one.verdict.is_leak()
             && self.is_large(one)
