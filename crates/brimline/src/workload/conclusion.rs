@@ -85,6 +85,14 @@ impl Conclusion {
         }
         for headline in judged.headlines().into_iter().filter(|one| sites.is_empty() || judged.is_leak(one)) {
             let subject = if headline.subject.is_empty() { String::new() } else { format!(" ({})", headline.subject) };
+            if judged.is_spread(headline) {
+                let growth = amount(headline.growth.unwrap_or(0.0), Unit::Bytes);
+                say(&format!(
+                    "verdict{subject}: undecided. `{}` grew by {growth} over the run, but no place in it keeps growing: a program that still settles looks like that; a longer --warm-up or --duration would tell",
+                    headline.metric
+                ))?;
+                continue;
+            }
             if headline.verdict.is_leak() && !judged.is_leak(headline) {
                 let growth = amount(headline.growth.unwrap_or(0.0), Unit::Bytes);
                 let least = amount(judged.least(), Unit::Bytes);

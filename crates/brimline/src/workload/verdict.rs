@@ -21,11 +21,16 @@ const MATERIAL: (f64, f64) = (0.005, 32.0 * 1024.0);
 /// Share of the heap's growth from which a site without a verdict of its own is named.
 const SUSPECT: f64 = 0.25;
 
+/// Growth below this, two samples of V8's or Go's profile, may hide from sampled sites: without a place it is no leak yet.
+const SAMPLED: f64 = 1024.0 * 1024.0;
+
 /// A run's series, judged.
 pub(super) struct Judged {
     pub(super) input: TrendInput,
     pub(super) report: TrendReport,
     pub(super) warnings: Vec<String>,
+    /// Whether every site is counted, as in Python, so that a leak of the heap must have a place.
+    counts_sites: bool,
 }
 
 /// Judges what is there of a run.
@@ -41,7 +46,8 @@ pub(super) fn judge_run(folder: &RunFolder, store: Option<PathBuf>) -> anyhow::R
     let (input, warnings) = trend_input::load(&[folder.id().to_string()], &args)?;
     let limit = brimline_capture::memory_limit().map(|limit| limit as f64);
     let report = judge(&input.series, &JudgeOptions { signal: None, limit });
-    Ok(Judged { input, report, warnings })
+    let counts_sites = !folder.load()?.python_versions.is_empty();
+    Ok(Judged { input, report, warnings, counts_sites })
 }
 
 impl Judged {
@@ -62,7 +68,21 @@ impl Judged {
 
     /// Whether a verdict is a leak, and one that is large enough to be told.
     pub(super) fn is_leak(&self, one: &VerdictReport) -> bool {
-        one.verdict.is_leak() && (one.signal == "count" || one.growth.is_some_and(|growth| growth >= self.least()))
+        one.verdict.is_leak() && (one.signal == "count" || self.is_large(one)) && !self.is_spread(one)
+    }
+
+    fn is_large(&self, one: &VerdictReport) -> bool {
+        one.growth.is_some_and(|growth| growth >= self.least())
+    }
+
+    /// Whether a heap grows though no place in it does: what a program still settling looks like.
+    pub(super) fn is_spread(&self, one: &VerdictReport) -> bool {
+        let has_place = || !self.sites().is_empty() || !self.suspects().is_empty();
+        (self.counts_sites || one.growth.is_some_and(|growth| growth < SAMPLED))
+            && one.signal == "heap_after_gc"
+            && one.verdict.is_leak()
+            && self.is_large(one)
+            && !has_place()
     }
 
     /// Sites that leak, the largest growth first.
@@ -94,7 +114,8 @@ impl Judged {
     /// Whether nothing can be said of some process.
     pub(super) fn is_undecided(&self) -> bool {
         let headlines = self.headlines();
-        headlines.is_empty() || headlines.iter().any(|one| one.verdict == Verdict::InsufficientData)
+        headlines.is_empty()
+            || headlines.iter().any(|one| one.verdict == Verdict::InsufficientData || self.is_spread(one))
     }
 
     /// The answer in a few words; firm when it is the same as `before`, sure, and from captures enough.

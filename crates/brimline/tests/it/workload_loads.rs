@@ -51,9 +51,12 @@ fn check(ended: Ended, leak: Option<(&str, u64)>, least: u64) -> Value {
     assert_eq!(told["outcome"]["end"]["how"], "completed", "{told:#}");
     assert!(load["requests"].as_u64().unwrap() >= least && load["errors"] == 0, "{load:#}");
     assert!(load["latency_ms"]["p99"].as_f64().unwrap() > 0.0, "{load:#}");
-    let sites = told["judged"]["sites"].as_array().unwrap();
+    let rows = |key: &str| told["judged"][key].as_array().unwrap().clone();
+    // A sampled profile may leave the site in doubt that a heap leaks by.
+    let sites = [rows("sites"), if leak.is_some() { rows("suspects") } else { Vec::new() }].concat();
     match leak {
         Some((file, line)) => {
+            assert!(!sites.is_empty(), "{told:#}");
             assert!(sites[0]["file"].as_str().unwrap().ends_with(file), "{sites:#?}");
             assert_eq!(sites[0]["line"], line, "{sites:#?}");
             assert!(sites[0]["slope"]["per_request"].as_f64().unwrap() > 0.0, "{sites:#?}");
@@ -114,7 +117,7 @@ fn locust_on_flask() {
         let session = Session::new();
         session.write("shop.py", FLASK);
         session.write("locustfile.py", file);
-        let options = ["--users", "8", "--warm-up", "1s", "--duration", "6s", "--settle", "500ms"];
+        let options = ["--users", "8", "--warm-up", "5s", "--duration", "10s", "--settle", "500ms"];
         let program = [python.in_venv(), "shop.py".into(), variant.into()];
         let program: Vec<&str> = program.iter().map(|word| word.to_str().unwrap()).collect();
         let told = check(ended(&mut under_load(&session, "locust:locustfile.py", &options, &program)), leak, 80);
@@ -146,7 +149,7 @@ fn k6_on_gin() {
         let session = Session::new();
         session.write("sessions.js", script);
         let program = build(&format!("growing_map/{variant}"), &[]);
-        let options = ["--warm-up", "1s", "--duration", "6s", "--settle", "500ms"];
+        let options = ["--warm-up", "1s", "--duration", "10s", "--settle", "500ms"];
         let told = check(
             ended(&mut under_load(&session, "k6:sessions.js", &options, &[program.to_str().unwrap()])),
             leak,
