@@ -9,7 +9,7 @@ class Session {
     this.route = { path: '/' + (number % 97), visited: [number, number + 0.5] };
   }
 }
-const sessions = new Map();
+const sessions = (globalThis.sessions = new Map());
 // About 300 bytes each, with its share of the map.
 for (let i = 0; i < megabytes * 3500; i++) sessions.set('id ' + i, new Session(i));
 if (file) {

@@ -73,7 +73,7 @@ fn attached_captured_and_left_as_it_was() {
         let mark = ended(&mut session.brimline(["mark", "live", "two"]));
         (mark.code() == Some(0)).then_some(())
     });
-    kill(attach.id(), libc::SIGINT);
+    kill(attach.id(), libc::SIGTERM);
     let mut said = String::new();
     attach.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(attach.wait().unwrap().code(), Some(0), "{said}");

@@ -25,6 +25,8 @@ const FIRST = [500, 1000, 2000, 4000];
 const PERIOD = 10000;
 /** Milliseconds between two samples of the isolate's series. */
 const TICK = 1000;
+/** Milliseconds that the thread of a recording that is over stays. */
+const LINGER = 30000;
 /** Start other programs; they are recorded so that a run of nothing else is not empty, and are not asked for heaps. */
 const LAUNCHERS = /(^|\/)(npm|npx|pnpm|pnpx|yarn|corepack|nodemon)(-cli)?(\.c?js|\.mjs)?$/;
 
@@ -235,6 +237,8 @@ function serve({ folder, stem, recorder }, own, ask) {
     const close = () => {
         for (const timer of timers) clearInterval(timer);
         server.close();
+        // The main isolate may still be sending its last word to this thread, and Node aborts when the thread is gone by then.
+        if (own) setTimeout(() => {}, LINGER);
     };
     const every = (timer) => {
         timers.push(timer);
