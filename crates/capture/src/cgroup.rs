@@ -166,7 +166,7 @@ fn read_number(path: &Path) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{GroupState, find_group, find_state};
+    use super::{GroupState, OomWatch, find_group, find_state};
 
     #[test]
     fn finds_the_lowest_limit_of_both_versions() {
