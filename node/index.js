@@ -3,6 +3,8 @@
 // `brimline run` tells its command and the run's folder through the environment, and is asked through that command.
 const { BRIMLINE_BINARY: binary, BRIMLINE_RUN: folder } = process.env;
 const isRecorded = Boolean(binary && folder);
+// Seconds from the program's start within which the recorder may still be about to find it.
+const EARLY = 5;
 // `STORE/runs/ID`
 const [store, run] = isRecorded ? folder.split(/\/runs\/(?=[^/]*$)/) : [];
 
@@ -18,6 +20,8 @@ function ask(word, words) {
       resolve(null);
     };
     const done = (error, stdout, stderr) => {
+      // 4: could not capture.
+      if (error && error.code === 4 && process.uptime() < EARLY) return setTimeout(start, 200);
       // 3: captured, but incomplete.
       if (error && error.code !== 3) return give(new Error(stderr || error.message));
       try {
@@ -26,11 +30,14 @@ function ask(word, words) {
         give(broken);
       }
     };
-    try {
-      execFile(binary, [word, '--json', '--store', store, ...words], { env }, done);
-    } catch (error) {
-      give(error);
-    }
+    const start = () => {
+      try {
+        execFile(binary, [word, '--json', '--store', store, ...words], { env }, done);
+      } catch (error) {
+        give(error);
+      }
+    };
+    start();
   });
 }
 

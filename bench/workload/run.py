@@ -38,7 +38,7 @@ def brimline(program, url, rate, seconds, folder):
     command = [program, "run", "--json", "--store", f"{folder}/store", "--workload", f"http:{url[5:]}/", "--rate", str(rate),
                "--connections", "10", "--duration", f"{seconds}s", "--rounds", "1", "--warm-up", "0", "--settle", "0",
                "--", "sleep", "1000"]
-    cpu, rss, said = timed(command, stderr=subprocess.PIPE)
+    cpu, rss, said = timed(command, stderr=subprocess.PIPE, cwd=folder)
     line = next(line for line in said.splitlines() if '"workload"' in line)
     load = json.loads(line)["workload"]["outcome"]["load"]
     return {"cpu": cpu, "rss": rss, "offered": load["offered"], "requests": load["requests"], "errors": load["errors"],
@@ -50,7 +50,7 @@ def k6(program, url, rate, seconds, folder):
     pathlib.Path(script).write_text(SCRIPT % (rate, seconds))
     environment = {**os.environ, "BASE_URL": url, "SUMMARY": summary, "K6_NO_USAGE_REPORT": "true"}
     cpu, rss, _ = timed([program, "run", "--quiet", "--no-usage-report", "--address", "", script], env=environment,
-                        stderr=subprocess.DEVNULL)
+                        stderr=subprocess.DEVNULL, cwd=folder)
     metrics = json.loads(pathlib.Path(summary).read_text())
     done = metrics["http_reqs"]["values"]["count"]
     dropped = metrics.get("dropped_iterations", {"values": {"count": 0}})["values"]["count"]

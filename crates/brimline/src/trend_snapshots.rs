@@ -12,9 +12,11 @@ use brimline_profile::formats::recording::Recordings;
 use brimline_profile::series::{Point, Series, Signal};
 use brimline_profile::value;
 use brimline_store::go_capture::{self, GoCaptureFolder, HEAP, MEMSTATS, captures_of};
+use brimline_store::node_capture::{self, NodeProfile};
 use brimline_store::{ResolvedRun, SnapshotRecord, artifacts};
 
-use crate::imported::kind_of;
+use crate::commands::heap::source_maps::SourceMaps;
+use crate::imported::{heapprofile, kind_of};
 use crate::refusal::usage;
 use crate::site::Site;
 use crate::symbols::LocalFiles;
@@ -57,7 +59,8 @@ fn by_time(run: &ResolvedRun, process: Option<u32>) -> anyhow::Result<Vec<GoCapt
 struct Captured {
     pid: u32,
     live_bytes: f64,
-    allocated_bytes: f64,
+    /// So far; `None` where it is not counted.
+    allocated_bytes: Option<f64>,
     /// `None` where only the total is known.
     profile: Option<Profile>,
     /// Of goroutines, in Go programs.
@@ -123,7 +126,9 @@ pub(crate) fn add(
                 stacks.entry(captured.pid).or_default().push(Point::new(seconds, bytes));
             }
             heaps.entry(captured.pid).or_default().push(Point::new(seconds, captured.live_bytes));
-            allocated.entry(captured.pid).or_default().push(Point::new(seconds, captured.allocated_bytes));
+            if let Some(bytes) = captured.allocated_bytes {
+                allocated.entry(captured.pid).or_default().push(Point::new(seconds, bytes));
+            }
             if let Some(module) = &captured.module {
                 places.set_go_module(module);
             }
@@ -210,7 +215,8 @@ fn read(
             Ok(()) => {
                 let profile = recordings.finish().value.profile;
                 // The process's own counter lags behind: each thread adds to it in lots.
-                let [live_bytes, allocated_bytes] = sums(&profile);
+                let [live_bytes, allocated] = sums(&profile);
+                let allocated_bytes = Some(allocated);
                 let profile = Some(profile);
                 found.push(Captured {
                     pid: file.pid,
@@ -224,6 +230,14 @@ fn read(
             Err(error) => warnings.push(format!("left out of snapshot {}: {error:#}", snapshot.name)),
         }
     }
+    let maps = SourceMaps::default();
+    let profiles = node_capture::profiles(&folder.snapshots_path().join(snapshot.name.as_str()));
+    for profile in profiles.into_iter().filter(|profile| is_wanted(profile.state.pid) && !profile.state.launcher) {
+        match of_node(&profile, &maps) {
+            Ok(captured) => found.push(captured),
+            Err(error) => warnings.push(format!("left out of snapshot {}: {error:#}", snapshot.name)),
+        }
+    }
     for capture in captures_of(folder, &snapshot.name)?.into_iter().filter(|capture| is_wanted(capture.record.pid)) {
         match of_go(&capture) {
             Ok(captured) => found.extend(captured),
@@ -234,14 +248,14 @@ fn read(
 }
 
 /// Bytes live after the collection and bytes allocated until then, of all processes in a snapshot; `None` without any.
-pub(crate) fn totals(run: &ResolvedRun, snapshot: &SnapshotRecord) -> anyhow::Result<Option<[f64; 2]>> {
+pub(crate) fn totals(run: &ResolvedRun, snapshot: &SnapshotRecord) -> anyhow::Result<Option<(f64, Option<f64>)>> {
     let mut warnings = Vec::new();
     let found = read(run, snapshot, None, &LocalFiles::default(), &mut warnings)?;
     if let Some(warning) = warnings.pop() {
         anyhow::bail!(warning);
     }
-    let sums = found.iter().map(|captured| [captured.live_bytes, captured.allocated_bytes]);
-    Ok(sums.reduce(|a, b| [a[0] + b[0], a[1] + b[1]]))
+    let sums = found.iter().map(|captured| (captured.live_bytes, captured.allocated_bytes));
+    Ok(sums.reduce(|a, b| (a.0 + b.0, a.1.zip(b.1).map(|(a, b)| a + b))))
 }
 
 /// All memory that counts: live, and allocated so far.
@@ -266,7 +280,15 @@ fn of_go(capture: &GoCaptureFolder) -> anyhow::Result<Option<Captured>> {
         None => None,
     };
     let module = capture.record.module.clone();
-    let (live_bytes, allocated_bytes) = (stats.heap_alloc as f64, stats.total_alloc as f64);
+    let (live_bytes, allocated_bytes) = (stats.heap_alloc as f64, Some(stats.total_alloc as f64));
     let stack_bytes = Some(stats.stack_inuse as f64);
     Ok(Some(Captured { pid: capture.record.pid, live_bytes, allocated_bytes, profile, stack_bytes, module }))
+}
+
+/// A Node isolate: its live heap with what hangs on it outside, as V8 counts them, its sites from the sampled profile.
+fn of_node(profile: &NodeProfile, maps: &SourceMaps) -> anyhow::Result<Captured> {
+    let live_bytes = (profile.state.used_heap_bytes + profile.state.external_bytes) as f64;
+    let read = heapprofile::read(&profile.read()?, &profile.path, maps)?;
+    let (pid, profile) = (profile.state.pid, Some(read));
+    Ok(Captured { pid, live_bytes, allocated_bytes: None, profile, stack_bytes: None, module: None })
 }

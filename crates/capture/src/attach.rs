@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use brimline_store::go_capture::{self, GoTarget};
-use brimline_store::{Location, ProgramExit, RunName, Store, Timestamp, Tracking};
+use brimline_store::{Location, ProgramExit, RunFolder, RunName, Store, Timestamp, Tracking};
 
 use crate::go::{Endpoint, GoEvent, GoPlan, GoProcess, GoRecorder, GoState};
 use crate::http::Trust;
@@ -52,6 +52,64 @@ impl GoAttachment {
     }
 }
 
+/// A program that is watched from outside, whatever it is.
+pub(crate) struct Watching<'a> {
+    /// Time between two samples of the process series.
+    pub(crate) interval: Duration,
+    /// When to stop; without it at the program's end, or at a signal.
+    pub(crate) duration: Option<Duration>,
+    pub(crate) signals: &'a Signals,
+    pub(crate) clock: Instant,
+}
+
+impl Watching<'_> {
+    /// Samples until the program is gone (false), or the time is over or a signal comes (true).
+    pub(crate) fn until_over(
+        &self,
+        folder: &RunFolder,
+        processes: &mut Processes,
+        is_gone: &dyn Fn(&Processes) -> bool,
+        problems: &mut Problems<'_>,
+    ) -> bool {
+        let mut series = match SeriesWriter::create(folder) {
+            Ok(series) => Some(series),
+            Err(error) => {
+                problems.tell(Problem::SeriesStopped { reason: chain(&error) });
+                None
+            }
+        };
+        let mut next_sample = Duration::ZERO;
+        let alive = loop {
+            let elapsed = self.clock.elapsed();
+            if elapsed >= next_sample {
+                next_sample = elapsed + self.interval;
+                let samples = sampler::sample(processes, elapsed.as_secs_f64(), self.interval);
+                problems.observer.sampled(&sampler::live_state(&samples, elapsed.as_secs_f64(), None));
+                if let Some(Err(error)) = series.as_mut().map(|series| series.append(&samples)) {
+                    series = None;
+                    problems.tell(Problem::SeriesStopped { reason: chain(&error) });
+                }
+            }
+            processes.mark_ended();
+            if is_gone(processes) {
+                break false;
+            }
+            let wait = self.duration.map_or(LOOK, |duration| duration.saturating_sub(elapsed).min(LOOK));
+            let is_signalled = |news: &News| matches!(news, News::Signal { .. });
+            if self.signals.wait(wait.as_millis() as i32).iter().any(is_signalled) {
+                break true;
+            }
+            if self.duration.is_some_and(|duration| self.clock.elapsed() >= duration) {
+                break true;
+            }
+        };
+        if let Some(Err(error)) = series.map(SeriesWriter::close) {
+            problems.tell(Problem::SeriesStopped { reason: chain(&error) });
+        }
+        alive
+    }
+}
+
 /// Records until the program ends, the time is over, or brimline gets a signal; the program goes on as before. An error
 /// is a run that could not be begun.
 pub fn attach(attachment: &GoAttachment, observer: &dyn Observer) -> Result<Outcome, String> {
@@ -86,40 +144,12 @@ pub fn attach(attachment: &GoAttachment, observer: &dyn Observer) -> Result<Outc
         );
         let is_over = &is_over;
         let worker = scope.spawn(move || recorder.run(&receiver, is_over));
-        let mut series = match SeriesWriter::create(&run.folder) {
-            Ok(series) => Some(series),
-            Err(error) => {
-                problems.tell(Problem::SeriesStopped { reason: chain(&error) });
-                None
-            }
+        let is_gone = |processes: &Processes| {
+            if target.pid == 0 { state.is_gone.load(Ordering::SeqCst) } else { processes.alive().next().is_none() }
         };
-        let mut next_sample = Duration::ZERO;
-        let alive = loop {
-            let elapsed = clock.elapsed();
-            if elapsed >= next_sample {
-                next_sample = elapsed + attachment.interval;
-                let samples = sampler::sample(&mut processes, elapsed.as_secs_f64(), attachment.interval);
-                observer.sampled(&sampler::live_state(&samples, elapsed.as_secs_f64(), None));
-                if let Some(Err(error)) = series.as_mut().map(|series| series.append(&samples)) {
-                    series = None;
-                    problems.tell(Problem::SeriesStopped { reason: chain(&error) });
-                }
-            }
-            processes.mark_ended();
-            let is_gone =
-                if target.pid == 0 { state.is_gone.load(Ordering::SeqCst) } else { processes.alive().next().is_none() };
-            if is_gone {
-                break false;
-            }
-            let wait = attachment.duration.map_or(LOOK, |duration| duration.saturating_sub(elapsed).min(LOOK));
-            let is_signalled = |news: &News| matches!(news, News::Signal { .. });
-            if signals.wait(wait.as_millis() as i32).iter().any(is_signalled) {
-                break true;
-            }
-            if attachment.duration.is_some_and(|duration| clock.elapsed() >= duration) {
-                break true;
-            }
-        };
+        let watching =
+            Watching { interval: attachment.interval, duration: attachment.duration, signals: &signals, clock };
+        let alive = watching.until_over(&run.folder, &mut processes, &is_gone, &mut problems);
         if alive {
             // The state in which it was left; a second signal does without.
             let _ = sender.send(GoEvent::BeforeSignal);
@@ -131,9 +161,6 @@ pub fn attach(attachment: &GoAttachment, observer: &dyn Observer) -> Result<Outc
         }
         is_over.store(true, Ordering::SeqCst);
         let _ = sender.send(GoEvent::Over);
-        if let Some(Err(error)) = series.map(SeriesWriter::close) {
-            problems.tell(Problem::SeriesStopped { reason: chain(&error) });
-        }
         worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     problems.list.extend(found);

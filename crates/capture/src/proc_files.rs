@@ -218,6 +218,14 @@ pub(crate) fn physical_memory() -> Option<u64> {
     kilobytes(text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?)
 }
 
+/// Whether a process has a handler for a signal.
+pub(crate) fn catches(pid: u32, signal: i32) -> bool {
+    let text = read(pid, "status").unwrap_or_default();
+    let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    u32::try_from(signal - 1).ok().and_then(|bit| mask.checked_shr(bit)).is_some_and(|mask| mask & 1 == 1)
+}
+
 /// Memory that the machine can still give away without swapping, by the kernel's estimate.
 pub(crate) fn available_memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
@@ -273,6 +281,7 @@ mod tests {
         assert!(heap(pid).is_some());
         assert!(is_alive(pid) && !is_alive(u32::MAX));
         assert!(!command_line(pid).unwrap().is_empty());
+        assert!(!catches(pid, libc::SIGUSR1) && catches(pid, libc::SIGSEGV), "std catches stack overflows");
         assert!(physical_memory().unwrap() > available_memory().unwrap());
     }
 }

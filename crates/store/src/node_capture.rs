@@ -11,6 +11,7 @@
 //!
 //! Profiles and descriptions are written by the program itself, each whole or not at all.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,8 @@ const WANTED: &str = ".wanted";
 const LARGEST_DESCRIPTION: u64 = 1 << 20;
 /// No profile is larger: V8 samples once in 512 KiB.
 const LARGEST_PROFILE: u64 = 1 << 30;
+/// No series is larger: that would be weeks.
+const LARGEST_SERIES: u64 = 1 << 30;
 /// What a profile begins with.
 const STATE_KEY: &[u8] = b"{\"brimline\":";
 
@@ -118,6 +121,12 @@ pub struct NodeProfile {
 }
 
 impl NodeProfile {
+    /// Name of its isolate's files, without what they end in.
+    pub fn stem(&self) -> &str {
+        let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.strip_suffix(PROFILE).unwrap_or(name)
+    }
+
     /// The whole file.
     pub fn read(&self) -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
@@ -162,6 +171,52 @@ fn state_of(path: &Path) -> Option<NodeState> {
     let rest = head.strip_prefix(STATE_KEY)?;
     // What follows the first value is the profile proper.
     serde_json::Deserializer::from_slice(rest).into_iter::<NodeState>().next()?.ok()
+}
+
+/// A second of an isolate.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeSample {
+    /// Unix seconds.
+    pub seconds: f64,
+    /// V8's heap in use, garbage included.
+    pub used_heap_bytes: Option<u64>,
+    /// The same after the last full collection in this second.
+    pub heap_after_gc_bytes: Option<u64>,
+    /// The heap with what V8 keeps free.
+    pub total_heap_bytes: Option<u64>,
+    /// Memory of C++ objects that hang on JavaScript ones, array buffers included.
+    pub external_bytes: Option<u64>,
+    /// Of these, array buffers.
+    pub array_buffer_bytes: Option<u64>,
+    /// Bytes in use by space: `old_space`, `large_object_space`, ….
+    pub spaces: BTreeMap<String, u64>,
+    /// Collections in this second by kind: `Scavenge`, `MarkSweepCompact`, ….
+    pub gc: BTreeMap<String, Collections>,
+    /// The longest that the event loop was late in this second.
+    pub loop_delay_seconds: Option<f64>,
+}
+
+/// Collections of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Collections {
+    /// How many.
+    pub count: u64,
+    /// How long they took together.
+    pub seconds: f64,
+}
+
+/// The series of the isolate whose files begin with `stem`, by time; a line that a kill has torn is left out.
+pub fn series(run: &RunFolder, stem: &str) -> Vec<NodeSample> {
+    let path = folder_of(run).join(format!("{stem}.jsonl"));
+    let mut text = String::new();
+    // An isolate of an instant has none.
+    let read = private_file::open_read(&path).ok().map(|file| file.take(LARGEST_SERIES).read_to_string(&mut text));
+    if !matches!(read, Some(Ok(_))) {
+        return Vec::new();
+    }
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// Isolates whose program asked for a snapshot (by SIGUSR2) since the last call.

@@ -4,20 +4,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::exit_code::ExitCode;
-use crate::go;
-use crate::refusal::{Refusal, usage};
+use crate::refusal::Refusal;
+use crate::{go, node};
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
-  brimline attach 4711                                   a Go program by its process id
+  brimline attach 4711                                   a Go or Node program by its process id
+  brimline attach ws://127.0.0.1:9229/ID                 a Node program by its inspector
   brimline attach http://localhost:6060                  by the endpoint of its net/http/pprof
   brimline attach unix:/run/app.sock --duration 5m --name canary
   brimline attach https://app.internal:6060 --insecure   a certificate that nobody has signed
 
 The program goes on as before. Recording ends with it, after --duration, or with Ctrl-C.")]
 pub(crate) struct Args {
-    /// A process id, or the URL of an endpoint (`http`, `https`, `unix`).
+    /// A process id, or the URL of an endpoint (`http`, `https`, `unix`) or inspector (`ws`).
     #[arg(value_name = "PID|URL")]
     pub(crate) target: String,
     /// A name for the run.
@@ -51,26 +52,24 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     if let Ok(pid) = args.target.parse::<u32>() {
         return match go::recognise(pid, args)? {
             Some(process) => go::attach_process(process, args),
+            None if brimline_capture::node::is_node(pid) => node::attach_process(pid, args),
             None => Err(unknown(pid)),
         };
     }
     match args.target.split_once(':') {
-        Some(("ws" | "wss", _)) => Err(usage(
-            format!("expected a URL of http, https or unix, found `{}`", args.target),
-            "Node's inspector cannot be attached to by this version",
-        )),
+        Some(("ws", _)) => node::attach_url(args),
         _ => go::attach_url(args),
     }
 }
 
 fn unknown(pid: u32) -> anyhow::Error {
     let found = if std::path::Path::new(&format!("/proc/{pid}")).exists() {
-        "a program that is no Go program, or not yours to look at"
+        "a program of another kind, or not yours to look at"
     } else {
         "no process of that id"
     };
     Refusal {
-        message: format!("expected a Go program with process id {pid}, found {found}"),
+        message: format!("expected a Go or Node program with process id {pid}, found {found}"),
         hint: "`brimline doctor` lists the Go programs that run here; `brimline run -- …` starts and records others"
             .into(),
         code: ExitCode::NO_CAPTURE,

@@ -223,17 +223,16 @@ fn rows(run: &ResolvedRun, load: &ProbeLoad) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (place, result) in load.results().into_iter().enumerate() {
         let after = at(&format!("round-{}", place + 1))?;
-        let each = |column: usize| {
-            let change = after?[column] - before?[column];
-            (result.requests > 0).then(|| change / result.requests as f64)
+        let each = |after: Option<f64>, before: Option<f64>| {
+            (result.requests > 0).then(|| Some((after? - before?) / result.requests as f64))?
         };
         rows.push(Row {
             place,
             requests: result.requests,
             errors: result.errors,
             p95: result.latency_ms.map(|latency| latency.p95),
-            retained: each(0),
-            allocated: each(1),
+            retained: each(after.map(|sums| sums.0), before.map(|sums| sums.0)),
+            allocated: each(after.and_then(|sums| sums.1), before.and_then(|sums| sums.1)),
         });
         before = after;
     }

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use brimline_analysis::aggregate::Attribution;
+use brimline_analysis::heap::source::Place;
 use brimline_profile::{Precision, Profile, ProfileBuilder, StackId, ValueType, value};
 use serde::Deserialize;
 
 use super::{COLUMNS, Kind, Numbers};
+use crate::commands::heap::source_maps::SourceMaps;
 use crate::refusal::usage;
 
 /// Row of [`super::KINDS`].
@@ -37,6 +39,8 @@ struct CallFrame {
     function_name: String,
     url: String,
     line_number: i64,
+    #[serde(default)]
+    column_number: i64,
 }
 
 impl Kind for HeapProfile {
@@ -58,14 +62,14 @@ impl Kind for HeapProfile {
         let about =
             "V8 sampling heap profile: bytes estimated by V8, block counts unknown, lines are where functions begin"
                 .to_owned();
-        let profile = profile(&parse(bytes, path)?.head);
+        let profile = profile(&parse(bytes, path)?.head, &SourceMaps::default());
         Ok(Numbers { profile, measured, about, warnings: Vec::new(), cumulative: Attribution::Cumulative })
     }
 }
 
-/// The stacks of a profile and the bytes that live; `path` is for the error.
-pub(crate) fn read(bytes: &[u8], path: &Path) -> anyhow::Result<Profile> {
-    Ok(profile(&parse(bytes, path)?.head))
+/// The stacks of a profile in terms of the source, and the bytes that live; `path` is for the error.
+pub(crate) fn read(bytes: &[u8], path: &Path, maps: &SourceMaps) -> anyhow::Result<Profile> {
+    Ok(profile(&parse(bytes, path)?.head, maps))
 }
 
 fn parse(bytes: &[u8], path: &Path) -> anyhow::Result<File> {
@@ -103,17 +107,27 @@ fn depth(bytes: &[u8]) -> usize {
     deepest
 }
 
-fn profile(head: &Node) -> Profile {
+fn profile(head: &Node, maps: &SourceMaps) -> Profile {
     let mut builder = ProfileBuilder::new(ValueType::tracked(), Precision::Exact);
     let labels = builder.label_set(&[]);
     // The head is no frame.
     let mut open: Vec<(&Node, StackId)> = head.children.iter().map(|node| (node, StackId::ROOT)).collect();
     while let Some((node, parent)) = open.pop() {
         let call = &node.call_frame;
-        let name = if call.function_name.is_empty() { "(anonymous)" } else { &call.function_name };
-        let file = call.url.strip_prefix("file://").unwrap_or(&call.url);
-        let line = u32::try_from(call.line_number + 1).unwrap_or(0);
-        let function = builder.function(name, file, line);
+        let number = |from_zero: i64| u32::try_from(from_zero + 1).unwrap_or(0);
+        let script = call.url.strip_prefix("file://").unwrap_or(&call.url).to_owned();
+        let generated = Place { script, line: number(call.line_number), column: number(call.column_number) };
+        let has_place = generated.line > 0 && generated.column > 0;
+        let mut name = call.function_name.clone();
+        let place = if has_place {
+            name = maps.function(Some(&generated), &name);
+            maps.place(&generated)
+        } else {
+            generated
+        };
+        let name = if name.is_empty() { "(anonymous)" } else { &name };
+        let line = place.line;
+        let function = builder.function(name, &place.script, line);
         let frame = builder.frame(function, line);
         let stack = builder.stack(parent, frame);
         if node.self_size > 0.0 {

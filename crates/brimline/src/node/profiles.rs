@@ -10,6 +10,8 @@ use brimline_store::node_capture::{self, NodeProfile, NodeState};
 use brimline_store::{ResolvedRun, RunFolder, RunState, Timestamp};
 use serde_json::{Value, json};
 
+use super::pauses::Pauses;
+use crate::commands::heap::source_maps::SourceMaps;
 use crate::exit_code::ExitCode;
 use crate::imported::heapprofile;
 use crate::input::{Input, Untracked};
@@ -25,6 +27,8 @@ pub(crate) struct NodeHeap {
     pub(crate) json: Vec<Value>,
     /// V8's heap in use, of all isolates; counted, not sampled.
     pub(crate) used_bytes: u64,
+    /// Collections and delays of the whole run.
+    pub(crate) pauses: Pauses,
 }
 
 /// Whether a run recorded Node programs.
@@ -56,9 +60,14 @@ pub(crate) fn input(
     let mut warnings = Vec::new();
     let mut read: Vec<Profile> = Vec::new();
     let mut states = Vec::new();
+    let mut pauses = Pauses::default();
+    let maps = SourceMaps::default();
     for profile in profiles {
         let bytes = profile.read()?;
-        match heapprofile::read(&bytes, &profile.path) {
+        if run.snapshot.is_none() {
+            pauses.add(&node_capture::series(&run.entry.folder, profile.stem()));
+        }
+        match heapprofile::read(&bytes, &profile.path, &maps) {
             Ok(found) => {
                 read.push(found);
                 states.push(profile.state);
@@ -87,7 +96,7 @@ pub(crate) fn input(
         cumulative: Attribution::Cumulative,
         untracked: Untracked::default(),
         go: None,
-        node: Some(NodeHeap::of(run, &states)),
+        node: Some(NodeHeap::of(run, &states, pauses)),
         exit_code,
     };
     Ok((input, warnings))
@@ -114,7 +123,7 @@ fn one(states: &[NodeState]) -> Option<u32> {
 }
 
 impl NodeHeap {
-    fn of(run: &ResolvedRun, states: &[NodeState]) -> Self {
+    fn of(run: &ResolvedRun, states: &[NodeState], pauses: Pauses) -> Self {
         let record = &run.entry.record;
         let end = match run.entry.state {
             RunState::Ended => record.end.map(|end| end.at),
@@ -139,6 +148,7 @@ impl NodeHeap {
             bytes(used_bytes as i64),
             bytes(external as i64)
         ));
+        heading.extend(pauses.heading());
         let interval = states.first().map_or(0, |state| state.interval_bytes);
         heading.push(format!(
             "below: V8's sampling profile of what lives, one allocation in about {} sampled; lines are where functions begin",
@@ -157,7 +167,7 @@ impl NodeHeap {
                 })
             })
             .collect();
-        Self { heading, json, used_bytes }
+        Self { heading, json, used_bytes, pauses }
     }
 }
 

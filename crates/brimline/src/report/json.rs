@@ -36,6 +36,7 @@ impl Report for Json {
         let node = report.input.node.as_ref();
         if let Some(node) = node {
             totals.insert("used_heap_bytes".into(), json!(node.used_bytes));
+            totals.insert("pauses".into(), node.pauses.to_json());
         }
         let captures = go.map(|go| &go.json).or(node.map(|node| &node.json));
         let captures = captures.map(|captures| format!("\"captures\":{},", json!(captures))).unwrap_or_default();

@@ -77,8 +77,10 @@ impl Judged {
     pub(super) fn suspects(&self) -> Vec<&VerdictReport> {
         let growth: f64 = self.headlines().iter().filter_map(|one| one.growth).map(|growth| growth.max(0.0)).sum();
         let least = (growth * SUSPECT).max(self.least());
-        let grew =
-            |one: &&VerdictReport| one.signal == "site_after_gc" && one.growth.is_some_and(|growth| growth >= least);
+        let grew = |one: &&VerdictReport| {
+            let is_open = one.verdict.is_leak() || one.verdict == Verdict::InsufficientData;
+            one.signal == "site_after_gc" && is_open && one.growth.is_some_and(|growth| growth >= least)
+        };
         let mut sites: Vec<&VerdictReport> = self.report.verdicts.iter().filter(grew).collect();
         sites.sort_by(|a, b| b.growth.unwrap_or(0.0).total_cmp(&a.growth.unwrap_or(0.0)));
         sites

@@ -84,7 +84,7 @@ fn snapshots_of_the_package_heapdump_are_runs() {
 fn a_timeline_is_a_run_with_its_allocation_stacks() {
     let Some(node) = node() else { return };
     let session = Session::new();
-    let file = record(&session, &node, &[], "timeline", ".heaptimeline");
+    let file = record(&session, &node, &["--no-opt", "--no-maglev"], "timeline", ".heaptimeline");
     check_snapshot(&session, &file, 6000);
     let sites = json(&heap(&session, &["top", "--by", "site", "kept", "--json"]).expect_code(0));
     let is_it =

@@ -29,6 +29,8 @@ mod line_tables;
 mod long_runs;
 mod modes;
 mod native;
+mod node_attach;
+mod node_runs;
 mod npm_package;
 mod package;
 mod peaks;

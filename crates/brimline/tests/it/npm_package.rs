@@ -88,7 +88,7 @@ fn the_packages_give_the_command_and_its_functions() {
     let told = answer(&recorded);
     assert_eq!((&told["isRecorded"], &told["marked"], &told["refused"]), (&true.into(), &true.into(), &false.into()));
     assert!(recorded.stdout.contains("warned BrimlineWarning"), "{}", recorded.stdout);
-    assert!(told["name"].is_null() || told["name"] == "after", "{told}");
+    assert_eq!(told["name"], "after", "{}", recorded.stdout);
     let events = std::fs::read_to_string(session.run_folder().join("events.jsonl")).unwrap();
     assert!(events.contains("\"warm\""), "{events}");
     let module = session.write("app.mjs", MODULE);

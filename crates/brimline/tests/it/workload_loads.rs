@@ -10,6 +10,7 @@ use crate::go_programs::{build, has_go, programs};
 use crate::python::any_python;
 use crate::session::{Ended, Session, ended};
 
+const EXPRESS: &str = include_str!("programs/workload_express.cjs");
 const FLASK: &str = include_str!("programs/workload_flask.py");
 pub(crate) const SERVER: &str = include_str!("programs/workload_server.py");
 
@@ -154,6 +155,33 @@ fn k6_on_gin() {
         let load = &told["outcome"]["load"];
         assert_eq!(load["by_name"][0]["name"], "GET /session/[id]");
         assert!(load["offered"].as_u64().unwrap() >= load["requests"].as_u64().unwrap(), "{load:#}");
+    }
+}
+
+#[test]
+fn built_in_load_on_express() {
+    let Some(packages) = crate::heap_apps::packages() else { return };
+    // V8 samples by function.
+    let line = line_number(EXPRESS, "app.get(");
+    for variant in ["leaky", "bounded"] {
+        let session = Session::new();
+        session.write("rows.cjs", EXPRESS);
+        let options = ["--rate", "300", "--warm-up", "2s", "--duration", "8s", "--settle", "0"];
+        let mut command = under_load(&session, "http:/rows", &options, &["node", "rows.cjs", variant]);
+        let run = ended(command.env("NODE_PATH", packages.join("node_modules")));
+        let told = conclusion(&run);
+        assert_eq!(told["outcome"]["load"]["errors"], 0, "{told:#}");
+        assert!(told["outcome"]["captures"].as_u64().unwrap() >= 14, "{told:#}");
+        let judged = &told["judged"];
+        if variant == "bounded" {
+            // A small V8 heap settles over thousands of requests: undecided is right too, a leak is not.
+            assert!(matches!(run.code(), Some(0 | 3)), "{judged:#}");
+            continue;
+        }
+        assert_eq!(run.code(), Some(1), "{judged:#}");
+        let named = judged["sites"].as_array().unwrap().iter().chain(judged["suspects"].as_array().unwrap()).next();
+        let named = named.unwrap_or_else(|| panic!("{judged:#}"));
+        assert!(named["file"].as_str().unwrap().ends_with("rows.cjs") && named["line"] == line, "{named:#}");
     }
 }
 

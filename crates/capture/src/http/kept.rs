@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 
 use rustls::{ClientConnection, StreamOwned};
 
-use super::{Address, FetchError, Timed, Trust, Url, connect, tls};
+use super::{Address, FetchError, Socket, Timed, Trust, Url, connect, tls};
 
-/// An open connection whose reads and writes end at a deadline that moves with each request.
+/// An open connection for one request after the other.
 pub(crate) enum Kept {
-    Plain(Timed),
+    /// Each read and write may take as long as a request: a deadline over all of them would cost two more system calls a
+    /// request, half as many as the request itself.
+    Plain(Socket),
+    /// Reads and writes end at a deadline that moves with each request.
     Tls(Box<StreamOwned<ClientConnection, Timed>>),
 }
 
@@ -23,20 +26,22 @@ impl Kept {
             _ => FetchError::Connect { url: url.to_string(), source },
         })?;
         let timed = Timed { socket, deadline };
-        match (&url.address, url.tls) {
-            (Address::Tcp { host, .. }, true) => {
-                let stream = tls::wrap(timed, host, trust, &url.to_string(), timed_out)?;
-                Ok(Self::Tls(Box::new(stream)))
-            }
-            _ => Ok(Self::Plain(timed)),
+        if let (Address::Tcp { host, .. }, true) = (&url.address, url.tls) {
+            let stream = tls::wrap(timed, host, trust, &url.to_string(), timed_out)?;
+            return Ok(Self::Tls(Box::new(stream)));
         }
+        let (read, write) = match &timed.socket {
+            Socket::Tcp(stream) => (stream.set_read_timeout(Some(time)), stream.set_write_timeout(Some(time))),
+            Socket::Unix(stream) => (stream.set_read_timeout(Some(time)), stream.set_write_timeout(Some(time))),
+        };
+        read.and(write).map_err(|source| FetchError::Connect { url: url.to_string(), source })?;
+        Ok(Self::Plain(timed.socket))
     }
 
-    /// When the next reads and writes give up.
+    /// When the next request gives up.
     pub(crate) fn set_deadline(&mut self, deadline: Instant) {
-        match self {
-            Self::Plain(timed) => timed.deadline = deadline,
-            Self::Tls(stream) => stream.sock.deadline = deadline,
+        if let Self::Tls(stream) = self {
+            stream.sock.deadline = deadline;
         }
     }
 }
@@ -44,7 +49,8 @@ impl Kept {
 impl Read for Kept {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(timed) => timed.read(buffer),
+            Self::Plain(Socket::Tcp(stream)) => stream.read(buffer),
+            Self::Plain(Socket::Unix(stream)) => stream.read(buffer),
             Self::Tls(stream) => stream.read(buffer),
         }
     }
@@ -53,14 +59,15 @@ impl Read for Kept {
 impl Write for Kept {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(timed) => timed.write(buffer),
+            Self::Plain(Socket::Tcp(stream)) => stream.write(buffer),
+            Self::Plain(Socket::Unix(stream)) => stream.write(buffer),
             Self::Tls(stream) => stream.write(buffer),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Plain(timed) => timed.flush(),
+            Self::Plain(_) => Ok(()),
             Self::Tls(stream) => stream.flush(),
         }
     }

@@ -319,7 +319,7 @@ trait Stream: Read + Write {}
 impl<T: Read + Write> Stream for T {}
 
 #[derive(Debug)]
-enum Socket {
+pub(crate) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
 }

@@ -1,4 +1,5 @@
-// Runs inside Node programs that brimline records: loaded by NODE_OPTIONS before the program, in every isolate.
+// Runs inside Node programs that brimline records: loaded by NODE_OPTIONS before the program, in every isolate, or into a
+// running program's main isolate through its inspector, which then calls what this file exports.
 //
 // Each isolate samples its own allocations and keeps the latest profile in the run's folder. Requests come over a unix
 // socket beside it. In a process's main isolate a small thread serves that socket and reaches the isolate through the
@@ -30,13 +31,29 @@ const LAUNCHERS = /(^|\/)(npm|npx|pnpm|pnpx|yarn|corepack|nodemon)(-cli)?(\.c?js
 const given = threads.workerData;
 if (given !== null && typeof given === 'object' && given.brimlineAgent === VERSION) {
     serveMainIsolate(given);
-} else if (process.env.BRIMLINE_NODE_FOLDER) {
+} else if (process.env.BRIMLINE_NODE_FOLDER && !process[KEY]) {
     try {
         record(process.env.BRIMLINE_NODE_FOLDER, Number(process.env.BRIMLINE_NODE_RECORDER));
     } catch {
         // A Node without an inspector, a folder that is gone: the program runs unrecorded.
     }
 }
+module.exports = (folder, recorder) => {
+    if (process[KEY]) return 'it is recorded already';
+    record(folder, recorder);
+    return '';
+};
+/** Closes an inspector that was opened for this, once whoever asks has hung up. */
+module.exports.closeInspector = () => {
+    setTimeout(() => {
+        try {
+            require('inspector').close();
+        } catch {
+            // Closed meanwhile.
+        }
+    }, 50).unref();
+    return '';
+};
 
 function record(folder, recorder) {
     const { Session } = require('inspector');
@@ -44,6 +61,7 @@ function record(folder, recorder) {
     const script = process.argv[1] || '';
     const launcher = threads.isMainThread && LAUNCHERS.test(script);
     let collectedAt = [0, 0];
+    let stopServing = null;
     const session = new Session();
     session.connect();
     let refusal = null;
@@ -115,6 +133,9 @@ function record(folder, recorder) {
         session.disconnect();
         process.removeListener('exit', atExit);
         process.removeListener('SIGUSR2', asked);
+        delete process[KEY];
+        // Whoever is served by the isolate itself stops with it.
+        if (stopServing) stopServing();
         return {};
     }
 
@@ -148,11 +169,11 @@ function record(folder, recorder) {
 
     const serving = { brimlineAgent: VERSION, folder, stem, recorder };
     if (!threads.isMainThread) {
-        serve(serving, false, (request, answer) => answer(api(request)));
+        stopServing = serve(serving, false, (request, answer) => answer(api(request)));
         return;
     }
     process.on('SIGUSR2', asked);
-    Object.defineProperty(process, KEY, { value: (text) => JSON.stringify(api(JSON.parse(text))), enumerable: false });
+    Object.defineProperty(process, KEY, { value: (text) => JSON.stringify(api(JSON.parse(text))), configurable: true });
     try {
         const server = new threads.Worker(__filename, {
             workerData: serving, env: {}, execArgv: [], name: 'brimline',
@@ -161,7 +182,7 @@ function record(folder, recorder) {
         server.unref();
         server.on('error', () => {});
     } catch {
-        serve(serving, false, (request, answer) => answer(api(request)));
+        stopServing = serve(serving, false, (request, answer) => answer(api(request)));
     }
 }
 
@@ -202,6 +223,7 @@ function serve({ folder, stem, recorder }, own, ask) {
             }
             text = text.slice(end + 1);
             ask(request, (answer) => connection.end(JSON.stringify(answer) + '\n'));
+            if (request.do === 'stop') close();
         });
     });
     server.on('error', () => {});
@@ -210,18 +232,28 @@ function serve({ folder, stem, recorder }, own, ask) {
     server.listen(`/proc/self/fd/${descriptor}/${stem}.sock`, () => fs.close(descriptor, () => {}));
     if (!own) server.unref();
     const timers = [];
+    const close = () => {
+        for (const timer of timers) clearInterval(timer);
+        server.close();
+    };
     const every = (timer) => {
         timers.push(timer);
         if (!own) timer.unref();
     };
     for (const after of FIRST) every(setTimeout(() => ask({ do: 'profile', trigger: 'start' }, () => {}), after));
     every(setInterval(() => ask({ do: 'profile', trigger: `every ${PERIOD / 1000}s` }, () => {}), PERIOD));
+    let isAsked = false;
     every(setInterval(() => {
-        if (lives(recorder)) return ask({ do: 'tick' }, () => {});
-        for (const timer of timers) clearInterval(timer);
-        server.close();
+        if (lives(recorder)) {
+            // An isolate that stands still would answer all at once when it goes on.
+            if (!isAsked) ask({ do: 'tick' }, () => { isAsked = false; });
+            isAsked = true;
+            return;
+        }
+        close();
         ask({ do: 'stop' }, () => {});
     }, TICK));
+    return close;
 }
 
 function lives(pid) {
@@ -266,6 +298,7 @@ function watchPauses() {
                 const kind = found.gc[one.gcType] || (found.gc[one.gcType] = { count: 0, seconds: 0 });
                 kind.count += 1;
                 kind.seconds += one.cost / 1e6;
+                if (one.gcType === 'MarkSweepCompact') found.heap_after_gc_bytes = one.afterGC.heapStatistics.usedHeapSize;
             }
         }
         if (delays && delays.count !== 0 && Number.isFinite(delays.max)) {

@@ -33,11 +33,20 @@ pub(super) fn ask(
     }
 }
 
-fn exchange(run: &RunFolder, isolate: &NodeIsolate, request: &Value, patience: Duration) -> io::Result<Value> {
+/// Whether somebody listens. A thread that has ended leaves its socket behind.
+pub(super) fn answers(run: &RunFolder, isolate: &NodeIsolate) -> io::Result<()> {
+    connect(run, isolate).map(drop)
+}
+
+fn connect(run: &RunFolder, isolate: &NodeIsolate) -> io::Result<UnixStream> {
     let socket = isolate.socket.as_deref().unwrap_or_default();
     // Through the descriptor of the folder: the kernel takes no path of a socket beyond a hundred bytes.
     let folder = File::open(node_capture::folder_of(run))?;
-    let mut stream = UnixStream::connect(format!("/proc/self/fd/{}/{socket}", folder.as_raw_fd()))?;
+    UnixStream::connect(format!("/proc/self/fd/{}/{socket}", folder.as_raw_fd()))
+}
+
+fn exchange(run: &RunFolder, isolate: &NodeIsolate, request: &Value, patience: Duration) -> io::Result<Value> {
+    let mut stream = connect(run, isolate)?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
     stream.write_all(format!("{request}\n").as_bytes())?;

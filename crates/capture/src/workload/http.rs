@@ -3,7 +3,9 @@
 mod connection;
 mod engine;
 
+use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -47,7 +49,7 @@ impl LoadDriver for Http {
         };
         mix.rate = Some(options.rate.or(mix.rate).unwrap_or(RATE));
         mix.connections = Some(options.connections.or(mix.connections).unwrap_or(CONNECTIONS));
-        Ok(Box::new(HttpLoad { mix, from: rest.to_owned() }))
+        Ok(Box::new(HttpLoad { mix, from: rest.to_owned(), next: AtomicU64::new(0) }))
     }
 }
 
@@ -66,6 +68,8 @@ fn one_request(text: &str) -> Result<Mix, WorkloadError> {
 struct HttpLoad {
     mix: Mix,
     from: String,
+    /// Number of the next request: over all stretches, so that what the warm-up has asked for is not asked for again.
+    next: AtomicU64,
 }
 
 impl Load for HttpLoad {
@@ -90,15 +94,23 @@ impl Load for HttpLoad {
     fn drive(&self, stretch: &Stretch<'_>) -> Result<(), WorkloadError> {
         let target = stretch.target.ok_or_else(|| WorkloadError::broken("the address of the program is not known"))?;
         let time = stretch.time.unwrap_or(Duration::from_secs(5));
-        run_mix(&self.mix, target, time, stretch.tally, stretch.stop);
+        let first = self.next.load(Ordering::SeqCst);
+        let due = run_mix(&self.mix, target, time, first, stretch.tally, stretch.stop);
+        self.next.store(first + due, Ordering::SeqCst);
         Ok(())
     }
 }
 
-/// Makes `count` requests of one kind, one after the other, and says what came of them.
-pub(crate) fn probe_requests(request: &Request, mix: &Mix, target: &Url, count: u64, stop: &Stop) -> LoadResult {
+/// Makes the requests of one kind with these numbers, one after the other, and says what came of them.
+pub(crate) fn probe_requests(
+    request: &Request,
+    mix: &Mix,
+    target: &Url,
+    numbers: Range<u64>,
+    stop: &Stop,
+) -> LoadResult {
     let tally = Tally::default();
     let alone = Mix { requests: vec![Request { weight: 1.0, ..request.clone() }], ..mix.clone() };
-    engine::run_count(&alone, target, count, &tally, stop);
+    engine::run_numbers(&alone, target, numbers, &tally, stop);
     tally.result()
 }

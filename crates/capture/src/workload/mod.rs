@@ -157,7 +157,7 @@ impl Stop {
 
     /// Sleeps until `moment`; `false` when the end was asked for before.
     pub(crate) fn sleep_until(&self, moment: Instant) -> bool {
-        const LOOK: Duration = Duration::from_millis(50);
+        const LOOK: Duration = Duration::from_millis(200);
         loop {
             if self.is_set() {
                 return false;

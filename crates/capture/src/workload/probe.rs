@@ -46,12 +46,15 @@ impl Load for ProbeLoad {
     fn drive(&self, stretch: &Stretch<'_>) -> Result<(), WorkloadError> {
         let target = stretch.target.ok_or_else(|| WorkloadError::broken("the address of the program is not known"))?;
         if let Some(time) = stretch.time {
-            run_mix(&self.mix, target, time, stretch.tally, stretch.stop);
+            run_mix(&self.mix, target, time, 0, stretch.tally, stretch.stop);
             return Ok(());
         }
-        let Some(request) = self.mix.requests.get(self.next.fetch_add(1, Ordering::SeqCst)) else { return Ok(()) };
+        let place = self.next.fetch_add(1, Ordering::SeqCst);
+        let Some(request) = self.mix.requests.get(place) else { return Ok(()) };
+        // Numbers that the warm-up has not used.
+        let first = u64::from(u32::MAX) + place as u64 * self.requests;
         let before = stretch.tally.done();
-        let result = probe_requests(request, &self.mix, target, self.requests, stretch.stop);
+        let result = probe_requests(request, &self.mix, target, first..first + self.requests, stretch.stop);
         stretch.tally.set(before + result.requests, stretch.tally.failed() + result.errors);
         self.results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
         Ok(())

@@ -9,7 +9,7 @@ mod nodes;
 mod object;
 mod paths;
 mod snapshot_file;
-mod source_maps;
+pub(crate) mod source_maps;
 mod stats;
 mod strings;
 mod target;

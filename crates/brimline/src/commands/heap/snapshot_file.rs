@@ -26,6 +26,12 @@ pub(crate) struct OpenArgs {
     /// Neither read nor write the index that makes the next opening quick.
     #[arg(long)]
     pub(crate) no_index: bool,
+    /// Of a run with several Node processes: the heap of this one [default: the largest heap]
+    #[arg(long, value_name = "PID")]
+    pub(crate) process: Option<u32>,
+    /// Of a Node process with several heaps: that of this worker thread; 0 is the main one.
+    #[arg(long, value_name = "ID")]
+    pub(crate) thread: Option<u32>,
     /// Where the program's source files and their maps lie, if not where they were when it ran.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) sources: Option<PathBuf>,
@@ -75,14 +81,15 @@ impl SnapshotFile {
                     Some(snapshot) => run.entry.folder.snapshots_path().join(snapshot.name.as_str()),
                     None => run.entry.folder.path().to_owned(),
                 };
-                let found = snapshots_below(&folder);
-                let Some(path) = found.last() else {
+                let mut found = snapshots_below(&folder);
+                found.retain(|path| args.wants(path));
+                let Some(path) = found.last().map(|last| largest_beside(last, &found)) else {
                     return Err(usage(
                         format!("expected a heap snapshot in run `{}`, found none", run.entry.record.id),
                         "`brimline import FILE.heapsnapshot` makes a run of a snapshot; a file can be given as it is",
                     ));
                 };
-                (path.clone(), format!("{} ({})", run.entry.record.id, file_name(path)))
+                (path.to_owned(), format!("{} ({})", run.entry.record.id, file_name(path)))
             }
         };
         let index = if args.no_index { None } else { Index::of(&path) };
@@ -226,6 +233,24 @@ pub(crate) fn names_snapshot(run: Option<&str>, store: Option<&Path>) -> bool {
         }
         Err(_) => false,
     }
+}
+
+impl OpenArgs {
+    /// Whether a snapshot is of the process and thread asked for; the name says: `PID-MS-THREAD.heapsnapshot`.
+    fn wants(&self, path: &Path) -> bool {
+        let name = file_name(path);
+        let mut parts = name.split('.').next().unwrap_or_default().split('-').map(|part| part.parse::<u64>().ok());
+        let (process, thread) = (parts.next().flatten(), parts.nth(1).flatten());
+        self.process.is_none_or(|wanted| process == Some(wanted.into()))
+            && self.thread.is_none_or(|wanted| thread == Some(wanted.into()))
+    }
+}
+
+/// Of the snapshots in the folder of the last one, which were taken together, the largest.
+fn largest_beside<'a>(last: &'a Path, found: &'a [PathBuf]) -> &'a Path {
+    let together = found.iter().filter(|path| path.parent() == last.parent());
+    let size = |path: &&PathBuf| path.metadata().map_or(0, |metadata| metadata.len());
+    together.max_by_key(size).map_or(last, PathBuf::as_path)
 }
 
 /// Snapshots in a run's folder, oldest first.

@@ -4,6 +4,7 @@
 //! 2013). One thread for each connection: at the rates of memory work their switches cost less than a second stack.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,15 +17,16 @@ use crate::http::{Address, Url};
 /// A pace below this would wait for days.
 const LEAST_RATE: f64 = 0.001;
 
-/// Makes requests for `time` at the mix's rate.
-pub(crate) fn run_mix(mix: &Mix, target: &Url, time: Duration, tally: &Tally, stop: &Stop) {
+/// Makes requests for `time` at the mix's rate, numbered from `first` on; how many were due.
+pub(crate) fn run_mix(mix: &Mix, target: &Url, time: Duration, first: u64, tally: &Tally, stop: &Stop) -> u64 {
     let rate = mix.rate.unwrap_or(1.0).max(LEAST_RATE);
     let due = (rate * time.as_secs_f64()).round().max(1.0) as u64;
     let start = Instant::now();
     let at = |slot: u64| start + Duration::from_secs_f64(slot as f64 / rate);
     let end = start + time;
     let connections = mix.connections.unwrap_or(1).clamp(1, 10_000);
-    run(mix, target, connections, due, tally, stop, &|slot| {
+    run(mix, target, connections, first..first + due, tally, stop, &|slot| {
+        let slot = slot - first;
         let moment = at(slot);
         // What could not be sent in time is not sent at all: it shows as offered and not achieved.
         (Instant::now() < end && stop.sleep_until(moment)).then_some(moment)
@@ -38,30 +40,31 @@ pub(crate) fn run_mix(mix: &Mix, target: &Url, time: Duration, tally: &Tally, st
     };
     tally.offer(due);
     tally.lasted(start.elapsed());
+    due
 }
 
-/// Makes `count` requests one after the other.
-pub(super) fn run_count(mix: &Mix, target: &Url, count: u64, tally: &Tally, stop: &Stop) {
+/// Makes the requests with these numbers one after the other.
+pub(super) fn run_numbers(mix: &Mix, target: &Url, numbers: Range<u64>, tally: &Tally, stop: &Stop) {
     let start = Instant::now();
-    run(mix, target, 1, count, tally, stop, &|_| (!stop.is_set()).then(Instant::now));
+    run(mix, target, 1, numbers, tally, stop, &|_| (!stop.is_set()).then(Instant::now));
     tally.lasted(start.elapsed());
 }
 
-/// Requests 0 to `count`, each when `wait` gives its moment, until it gives none.
+/// Requests with these numbers, each when `wait` gives its moment, until it gives none.
 fn run(
     mix: &Mix,
     target: &Url,
     connections: usize,
-    count: u64,
+    numbers: Range<u64>,
     tally: &Tally,
     stop: &Stop,
     wait: &(dyn Fn(u64) -> Option<Instant> + Sync),
 ) {
-    let next = AtomicU64::new(0);
+    let next = AtomicU64::new(numbers.start);
     let plan = Plan::new(mix, target);
     std::thread::scope(|scope| {
-        for _ in 0..connections.min(usize::try_from(count).unwrap_or(usize::MAX)) {
-            let (next, plan) = (&next, &plan);
+        for _ in 0..connections.min(usize::try_from(numbers.end - numbers.start).unwrap_or(usize::MAX)) {
+            let (next, plan, numbers) = (&next, &plan, &numbers);
             let worker = move || {
                 let mut connection = Connection::new(target, mix.timeout, mix.keep_alive);
                 let mut names: BTreeMap<usize, Named> = BTreeMap::new();
@@ -69,7 +72,7 @@ fn run(
                 let mut bytes = Vec::new();
                 while !stop.is_set() {
                     let slot = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(moment) = (slot < count).then(|| wait(slot)).flatten() else { break };
+                    let Some(moment) = (slot < numbers.end).then(|| wait(slot)).flatten() else { break };
                     let place = plan.choose(slot);
                     let request = &mix.requests[place];
                     plan.write(place, slot, &mut bytes);
@@ -247,7 +250,7 @@ mod tests {
         );
         (mix.rate, mix.connections) = (Some(400.0), Some(4));
         let tally = Tally::default();
-        run_mix(&mix, &url, Duration::from_secs(1), &tally, &Stop::default());
+        run_mix(&mix, &url, Duration::from_secs(1), 0, &tally, &Stop::default());
         let result = tally.result();
         assert_eq!((result.requests, result.offered, result.errors), (400, Some(400), 40));
         assert_eq!(result.failures, [("status 500".to_owned(), 40)]);
@@ -264,7 +267,7 @@ mod tests {
         let mut mix = mix("[[request]]\npath = '/'\n");
         (mix.rate, mix.connections) = (Some(100.0), Some(1));
         let tally = Tally::default();
-        run_mix(&mix, &url, Duration::from_secs(1), &tally, &Stop::default());
+        run_mix(&mix, &url, Duration::from_secs(1), 0, &tally, &Stop::default());
         let result = tally.result();
         assert_eq!(result.offered, Some(100));
         assert!(result.requests <= 51, "{}", result.requests);
@@ -283,7 +286,7 @@ mod tests {
         let (tally, stop) = (Tally::default(), Stop::default());
         let start = Instant::now();
         std::thread::scope(|scope| {
-            scope.spawn(|| run_mix(&mix, &url, Duration::from_secs(60), &tally, &stop));
+            scope.spawn(|| run_mix(&mix, &url, Duration::from_secs(60), 0, &tally, &stop));
             std::thread::sleep(Duration::from_millis(300));
             stop.set();
         });

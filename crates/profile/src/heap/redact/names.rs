@@ -14,8 +14,8 @@ const DICTIONARY_KEYS: usize = 32;
 /// Numbers remembered, of keys and for each shape a few more; keys of further shapes count as data.
 const MOST_KEYS: usize = 20 << 20;
 const SHAPE_COST: usize = 8;
-/// Bytes of names that wait for what keys behind them say; beyond it, undecided keys count as data.
-const MOST_HELD: usize = 32 << 20;
+/// Bytes of names that wait for what keys behind them say; beyond it, those that still wait count as data.
+const MOST_HELD: usize = 48 << 20;
 /// Strings told apart; what lies beyond them is emptied.
 const MOST_STRINGS: u64 = 1 << 29;
 
@@ -163,15 +163,12 @@ impl Names {
 
     /// Ends the gathering; strings that are pushed to what it answers go to `out` as far as they are names.
     pub(super) fn into_strings(self, out: &mut dyn Write) -> Strings<'_> {
-        let mut keys = Set::default();
-        for &key in &self.keys {
-            keys.insert(u64::from(key));
-        }
-        Strings {
+        let mut strings = Strings {
             kept: self.kept,
-            keys,
+            keys: Set::default(),
             odd: Set::default(),
-            plain_classes: Vec::new(),
+            plain_classes: Set::default(),
+            names_object: false,
             shape_keys: self.keys,
             shapes: self.shapes,
             index: 0,
@@ -179,9 +176,10 @@ impl Names {
             changed: 0,
             held: String::new(),
             entries: Vec::new(),
-            gave_up: false,
             out,
-        }
+        };
+        strings.find_keys();
+        strings
     }
 }
 
@@ -210,11 +208,13 @@ struct Entry {
 /// The strings on their way to the copy, in order.
 pub(super) struct Strings<'a> {
     kept: Set,
+    /// Keys of what may be no dictionary.
     keys: Set,
     /// Keys that are no identifiers.
     odd: Set,
     /// Strings that say `Object`.
-    plain_classes: Vec<u32>,
+    plain_classes: Set,
+    names_object: bool,
     shape_keys: Vec<u32>,
     shapes: Vec<Shape>,
     index: u64,
@@ -222,7 +222,6 @@ pub(super) struct Strings<'a> {
     changed: u64,
     held: String,
     entries: Vec<Entry>,
-    gave_up: bool,
     out: &'a mut dyn Write,
 }
 
@@ -234,14 +233,18 @@ impl Strings<'_> {
         let is_key = self.keys.contains(index);
         let is_kept = self.kept.contains(index) || text::is_public(text);
         if text == "Object" {
-            self.plain_classes.push(index as u32);
+            self.plain_classes.insert(index);
+            // V8 names it once and early: from here on the keys of dictionaries need not wait.
+            if !std::mem::replace(&mut self.names_object, true) {
+                self.find_keys();
+            }
         }
         let is_odd = is_key && !text::is_identifier(text);
         // A symbol is no word of a dictionary: it says nothing about the keys beside it.
         if is_odd && !text.starts_with("<symbol ") {
             self.odd.insert(index);
         }
-        let waits = is_key && !is_kept && !is_odd && !self.gave_up;
+        let waits = is_key && !is_kept && !is_odd;
         let name = if is_kept || waits { text::name(text) } else { "".into() };
         self.changed += u64::from(name != text);
         if name.is_empty() {
@@ -253,7 +256,7 @@ impl Strings<'_> {
         self.held.push_str(&name);
         self.entries.push(Entry { index, end: self.held.len(), is_key: waits });
         if self.held.len() + self.entries.len() * size_of::<Entry>() > MOST_HELD {
-            self.gave_up = true;
+            self.settle();
             self.release()?;
         }
         Ok(())
@@ -261,20 +264,7 @@ impl Strings<'_> {
 
     /// Writes the names that wait, and answers how many strings were changed.
     pub(super) fn end(mut self) -> std::io::Result<u64> {
-        let mut start = 0;
-        let keys = std::mem::take(&mut self.shape_keys);
-        for shape in std::mem::take(&mut self.shapes) {
-            let keys = &keys[start..shape.end as usize];
-            start = shape.end as usize;
-            let is_dictionary = shape.wide.is_some_and(|class| self.plain_classes.contains(&class));
-            // A key that was not read may be an odd one.
-            let is_odd = |&key: &u32| u64::from(key) >= self.index || self.odd.contains(u64::from(key));
-            if !is_dictionary && !keys.iter().any(is_odd) && !self.gave_up {
-                for &key in keys {
-                    self.kept.insert(u64::from(key));
-                }
-            }
-        }
+        self.settle();
         self.release()?;
         self.fill(self.index)?;
         if self.written == 0 {
@@ -282,6 +272,45 @@ impl Strings<'_> {
         }
         self.out.flush()?;
         Ok(self.changed)
+    }
+
+    /// How many names wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn is_plain(&self, shape: &Shape) -> bool {
+        shape.wide.is_some_and(|class| self.plain_classes.contains(u64::from(class)))
+    }
+
+    fn find_keys(&mut self) {
+        let (mut keys, mut start) = (Set::default(), 0);
+        for shape in &self.shapes {
+            let end = shape.end as usize;
+            if !self.is_plain(shape) {
+                for &key in &self.shape_keys[start..end] {
+                    keys.insert(u64::from(key));
+                }
+            }
+            start = end;
+        }
+        self.keys = keys;
+    }
+
+    /// Keeps the keys of all shapes that were read completely and are no dictionaries.
+    fn settle(&mut self) {
+        let mut start = 0;
+        for shape in &self.shapes {
+            let keys = &self.shape_keys[start..shape.end as usize];
+            start = shape.end as usize;
+            let is_odd = |&key: &u32| u64::from(key) >= self.index || self.odd.contains(u64::from(key));
+            if !self.is_plain(shape) && !keys.iter().any(is_odd) {
+                for &key in keys {
+                    self.kept.insert(u64::from(key));
+                }
+            }
+        }
     }
 
     fn release(&mut self) -> std::io::Result<()> {

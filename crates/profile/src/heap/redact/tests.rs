@@ -336,15 +336,43 @@ fn keys_of_another_class_stay_however_many() {
 
 #[test]
 fn gives_up_undecided_keys_rather_than_memory() {
-    // Whether the long keys are a dictionary's is told by the last string.
-    let names: Vec<String> =
-        (0..40).map(|number| format!("{number}{}", "x".repeat(1 << 20))).map(|name| format!("k{name}")).collect();
+    // Whether the long keys are a dictionary's is told by the last of them.
+    let names: Vec<String> = (0..60).map(|number| format!("k{number}{}", "x".repeat(1 << 20))).collect();
     let mut keys: Vec<_> = names.iter().map(|name| ("property", name.as_str(), 1)).collect();
     keys.push(("internal", "kept name", 1));
-    let source = snapshot(&[("object", "Server", &keys), ("string", "secret", &[])]);
+    let source = snapshot(&[
+        ("object", "Session", &[("property", "user", 1)]),
+        ("string", "secret", &[]),
+        ("object", "Server", &keys),
+        ("object", "Session", &[("property", "later", 1)]),
+    ]);
     let found = strings(&redacted(&source));
-    assert!(!found.iter().any(|text| text.len() > 1000));
-    assert!(["Server", "kept name"].iter().all(|name| found.iter().any(|text| text == name)));
+    assert!(!found.contains(&names[0]) && !found.contains(&"secret".to_owned()));
+    // Those of others stay.
+    assert!(
+        ["Session", "Server", "kept name", "user", "later"].iter().all(|name| found.iter().any(|text| text == name))
+    );
+}
+
+#[test]
+fn keys_of_a_large_dictionary_do_not_wait() {
+    let names: Vec<String> = (0..60).map(|number| format!("k{number}{}", "x".repeat(1 << 20))).collect();
+    let keys: Vec<_> = names.iter().map(|name| ("property", name.as_str(), 1)).collect();
+    let source = snapshot(&[
+        ("object", "Object", &keys),
+        ("string", "secret", &[]),
+        ("object", "Session", &[("property", "user", 1)]),
+    ]);
+    let mut names = Names::default();
+    names.node(NodeKind::Object, 0, 40);
+    (1..=40).for_each(|key| names.edge(EdgeKind::Property, key));
+    let mut out = Vec::new();
+    let mut waiting = names.into_strings(&mut out);
+    waiting.push("Object").unwrap();
+    waiting.push("customer").unwrap();
+    assert_eq!(waiting.waiting(), 0);
+    let found = strings(&redacted(&source));
+    assert!(found.contains(&"user".to_owned()) && found.iter().all(|text| text.len() < 1000));
 }
 
 #[test]
