@@ -11,7 +11,7 @@ use brimline_profile::formats::go_memstats::MemStats;
 use brimline_profile::formats::recording::Recordings;
 use brimline_profile::series::{Point, Series, Signal};
 use brimline_profile::value;
-use brimline_store::go_capture::{GoCaptureFolder, HEAP, MEMSTATS, captures_of};
+use brimline_store::go_capture::{self, GoCaptureFolder, HEAP, MEMSTATS, captures_of};
 use brimline_store::node_capture::{self, NodeProfile};
 use brimline_store::{ResolvedRun, SnapshotRecord, artifacts};
 
@@ -32,6 +32,29 @@ const SITE: &str = "site_live_after_gc";
 /// Bytes allocated per second between two snapshots.
 const RATE: &str = "allocation_rate";
 
+/// Bytes of goroutines' stacks at the snapshots.
+const STACKS: &str = "goroutine_stacks";
+
+/// Where the numbers of a moment are.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Snapshot(&'a SnapshotRecord),
+    ByTime(&'a GoCaptureFolder),
+}
+
+/// Captures of Go programs taken by time. Under a load of our own the moments at rest are marked, and they alone count.
+fn by_time(run: &ResolvedRun, process: Option<u32>) -> anyhow::Result<Vec<GoCaptureFolder>> {
+    if run.entry.record.workload.is_some() {
+        return Ok(Vec::new());
+    }
+    let mut found = go_capture::captures(&run.entry.folder)?;
+    found.retain(|capture| {
+        let record = &capture.record;
+        record.name.is_none() && record.collected && process.is_none_or(|wanted| wanted == record.pid)
+    });
+    Ok(found)
+}
+
 /// One process in one snapshot.
 struct Captured {
     pid: u32,
@@ -40,6 +63,8 @@ struct Captured {
     allocated_bytes: Option<f64>,
     /// `None` where only the total is known.
     profile: Option<Profile>,
+    /// Of goroutines, in Go programs.
+    stack_bytes: Option<f64>,
     /// The main module of a Go program, whose packages are the project's.
     module: Option<String>,
 }
@@ -63,19 +88,43 @@ pub(crate) fn add(
     let filter = args.filter.filter();
     let mut heaps: BTreeMap<u32, Vec<Point>> = BTreeMap::new();
     let mut allocated: BTreeMap<u32, Vec<Point>> = BTreeMap::new();
+    let mut stacks: BTreeMap<u32, Vec<Point>> = BTreeMap::new();
     let mut rows: HashMap<String, Vec<(usize, f64)>> = HashMap::new();
     let mut times = Vec::new();
     let mut collected = true;
     let symbols = LocalFiles::default();
-    let wanted = args.value.as_deref().is_none_or(|metric| [LIVE, SITE].contains(&metric));
-    for snapshot in record.snapshots.iter().filter(|_| wanted) {
-        let found = read(run, snapshot, args.select.process, &symbols, warnings)?;
+    let wanted = args.value.as_deref().is_none_or(|metric| [LIVE, SITE, RATE, STACKS].contains(&metric));
+    let by_time = if wanted { by_time(run, args.select.process)? } else { Vec::new() };
+    // Sites of several processes cannot be summed at moments that are one process's alone.
+    let has_sites = |pid: u32| {
+        by_time.iter().all(|capture| capture.record.pid == pid)
+            && record.snapshots.iter().flat_map(|snapshot| &snapshot.files).all(|file| file.pid == pid)
+    };
+    let mut moments: Vec<_> =
+        record.snapshots.iter().map(|snapshot| (snapshot.at, Source::Snapshot(snapshot))).collect();
+    moments.extend(by_time.iter().map(|capture| (capture.record.at, Source::ByTime(capture))));
+    moments.sort_by_key(|(at, _)| *at);
+    for (at, source) in moments.into_iter().filter(|_| wanted) {
+        let found = match source {
+            Source::Snapshot(snapshot) => {
+                collected &= snapshot.files.iter().all(|file| file.collected);
+                read(run, snapshot, args.select.process, &symbols, warnings)?
+            }
+            // A program killed in the middle leaves a torn file.
+            Source::ByTime(capture) => of_go(capture).ok().flatten().into_iter().collect(),
+        };
         if found.is_empty() {
             continue;
         }
-        collected &= snapshot.files.iter().all(|file| file.collected);
-        let seconds = snapshot.at.seconds_since(record.start);
+        let seconds = at.seconds_since(record.start);
+        let is_summed = match source {
+            Source::Snapshot(_) => true,
+            Source::ByTime(capture) => has_sites(capture.record.pid),
+        };
         for captured in found {
+            if let Some(bytes) = captured.stack_bytes {
+                stacks.entry(captured.pid).or_default().push(Point::new(seconds, bytes));
+            }
             heaps.entry(captured.pid).or_default().push(Point::new(seconds, captured.live_bytes));
             if let Some(bytes) = captured.allocated_bytes {
                 allocated.entry(captured.pid).or_default().push(Point::new(seconds, bytes));
@@ -85,7 +134,7 @@ pub(crate) fn add(
             }
             // The many sites are summed only where they are asked for.
             let rows_wanted = args.value.as_deref().is_none_or(|metric| metric == SITE);
-            let Some(profile) = captured.profile.filter(|_| rows_wanted) else { continue };
+            let Some(profile) = captured.profile.filter(|_| rows_wanted && is_summed) else { continue };
             let query = Query {
                 by,
                 attribution: Attribution::Own,
@@ -100,7 +149,9 @@ pub(crate) fn add(
                 input.sites.entry(label).or_insert(site);
             }
         }
-        times.push(seconds);
+        if is_summed {
+            times.push(seconds);
+        }
     }
     input.snapshots = Some(if wanted { times.len() } else { record.snapshots.len() });
     let (heap, site) = if collected {
@@ -113,16 +164,11 @@ pub(crate) fn add(
         let subject = names.get(&pid).cloned().unwrap_or_default();
         input.series.push(Series { metric: LIVE.into(), subject, signal: Some(heap), points, ..Series::default() });
     }
-    for (pid, totals) in allocated {
+    let rates = allocated.into_iter().map(|(pid, totals)| (RATE, pid, rates(&totals)));
+    for (metric, pid, points) in rates.chain(stacks.into_iter().map(|(pid, points)| (STACKS, pid, points))) {
         let subject = names.get(&pid).cloned().unwrap_or_default();
-        let points = rates(&totals);
-        input.series.push(Series {
-            metric: RATE.into(),
-            subject,
-            signal: Some(Signal::Reserved),
-            points,
-            ..Series::default()
-        });
+        let signal = Some(Signal::Reserved);
+        input.series.push(Series { metric: metric.into(), subject, signal, points, ..Series::default() });
     }
     let mut labels: Vec<(String, Vec<(usize, f64)>)> = rows.into_iter().collect();
     labels.sort_by(|a, b| a.0.cmp(&b.0));
@@ -172,7 +218,14 @@ fn read(
                 let [live_bytes, allocated] = sums(&profile);
                 let allocated_bytes = Some(allocated);
                 let profile = Some(profile);
-                found.push(Captured { pid: file.pid, live_bytes, allocated_bytes, profile, module: None });
+                found.push(Captured {
+                    pid: file.pid,
+                    live_bytes,
+                    allocated_bytes,
+                    profile,
+                    stack_bytes: None,
+                    module: None,
+                });
             }
             Err(error) => warnings.push(format!("left out of snapshot {}: {error:#}", snapshot.name)),
         }
@@ -228,12 +281,14 @@ fn of_go(capture: &GoCaptureFolder) -> anyhow::Result<Option<Captured>> {
     };
     let module = capture.record.module.clone();
     let (live_bytes, allocated_bytes) = (stats.heap_alloc as f64, Some(stats.total_alloc as f64));
-    Ok(Some(Captured { pid: capture.record.pid, live_bytes, allocated_bytes, profile, module }))
+    let stack_bytes = Some(stats.stack_inuse as f64);
+    Ok(Some(Captured { pid: capture.record.pid, live_bytes, allocated_bytes, profile, stack_bytes, module }))
 }
 
 /// A Node isolate: its live heap with what hangs on it outside, as V8 counts them, its sites from the sampled profile.
 fn of_node(profile: &NodeProfile, maps: &SourceMaps) -> anyhow::Result<Captured> {
     let live_bytes = (profile.state.used_heap_bytes + profile.state.external_bytes) as f64;
     let read = heapprofile::read(&profile.read()?, &profile.path, maps)?;
-    Ok(Captured { pid: profile.state.pid, live_bytes, allocated_bytes: None, profile: Some(read), module: None })
+    let (pid, profile) = (profile.state.pid, Some(read));
+    Ok(Captured { pid, live_bytes, allocated_bytes: None, profile, stack_bytes: None, module: None })
 }

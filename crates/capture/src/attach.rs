@@ -173,6 +173,7 @@ pub fn attach(attachment: &GoAttachment, observer: &dyn Observer) -> Result<Outc
         record: Some(run.record),
         phases: None,
         problems: problems.list,
+        oom_killed: None,
         seconds: clock.elapsed().as_secs_f64(),
     })
 }

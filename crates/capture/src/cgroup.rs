@@ -97,6 +97,39 @@ pub(crate) fn state_of(pid: u32) -> Option<GroupState> {
     find_state(&groups, Path::new("/sys/fs/cgroup"))
 }
 
+/// Tells whether the kernel has killed for memory in a control group since some moment.
+#[derive(Debug, Default)]
+pub(crate) struct OomWatch {
+    /// `/proc/PID/cgroup` of the process followed.
+    groups: String,
+    kills: Option<u64>,
+}
+
+impl OomWatch {
+    /// Looks at the group that `pid` is in now. A program may change its group after its start; kills from before it
+    /// was seen there are not its own.
+    pub(crate) fn follow(&mut self, pid: u32) {
+        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        self.enter(groups, Path::new("/sys/fs/cgroup"));
+    }
+
+    /// Whether a process of the group was killed; `None` where the kernel does not count.
+    pub(crate) fn has_killed(&self) -> Option<bool> {
+        self.has_killed_below(Path::new("/sys/fs/cgroup"))
+    }
+
+    fn enter(&mut self, groups: String, mount: &Path) {
+        if !groups.is_empty() && groups != self.groups {
+            self.kills = find_state(&groups, mount).and_then(|state| state.oom_kills);
+            self.groups = groups;
+        }
+    }
+
+    fn has_killed_below(&self, mount: &Path) -> Option<bool> {
+        Some(find_state(&self.groups, mount)?.oom_kills? > self.kills?)
+    }
+}
+
 fn find_state(groups: &str, mount: &Path) -> Option<GroupState> {
     for line in groups.lines() {
         let mut fields = line.splitn(3, ':').skip(1);
@@ -133,7 +166,7 @@ fn read_number(path: &Path) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{GroupState, find_group, find_state};
+    use super::{GroupState, OomWatch, find_group, find_state};
 
     #[test]
     fn finds_the_lowest_limit_of_both_versions() {
@@ -156,6 +189,31 @@ mod tests {
         let group = find_group("4:cpu,memory:/box\n0::/a/b\n", mount.path()).unwrap();
         assert_eq!((group.limit, group.usage()), (500_000, Some(7)));
         assert_eq!(find_group("4:memory:/elsewhere\n", mount.path()), None);
+    }
+
+    #[test]
+    fn a_kill_counts_from_when_the_group_is_entered() {
+        let mount = tempfile::tempdir().unwrap();
+        let kills = |group: &str, count: u32| {
+            let folder = mount.path().join(group);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("memory.current"), "1\n").unwrap();
+            std::fs::write(folder.join("memory.events"), format!("max 3\noom 9\noom_kill {count}\n")).unwrap();
+        };
+        let mut watch = OomWatch::default();
+        assert_eq!(watch.has_killed_below(mount.path()), None);
+        kills("a", 2);
+        kills("b", 5);
+        watch.enter("0::/a\n".into(), mount.path());
+        assert_eq!(watch.has_killed_below(mount.path()), Some(false));
+        kills("a", 3);
+        assert_eq!(watch.has_killed_below(mount.path()), Some(true));
+        watch.enter("0::/b\n".into(), mount.path());
+        assert_eq!(watch.has_killed_below(mount.path()), Some(false));
+        // Gone, a process has no group: the last one counts.
+        watch.enter(String::new(), mount.path());
+        kills("b", 6);
+        assert_eq!(watch.has_killed_below(mount.path()), Some(true));
     }
 
     #[test]

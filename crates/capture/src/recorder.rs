@@ -14,6 +14,7 @@ use brimline_store::{
 };
 use brimline_store::{go_capture, node_capture};
 
+use crate::cgroup::OomWatch;
 use crate::close::{close_recordings, close_some};
 use crate::error::{LaunchError, SnapshotError};
 use crate::forwarding::Forwarding;
@@ -63,6 +64,8 @@ pub struct Outcome {
     pub phases: Option<PhaseOutcome>,
     /// Everything that could not be recorded; the observer has heard of each.
     pub problems: Vec<Problem>,
+    /// Whether the kernel has killed for memory in the program's control group; `None` where it does not count.
+    pub oom_killed: Option<bool>,
     /// Seconds from start to end of the program.
     pub seconds: f64,
 }
@@ -144,6 +147,8 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
             go: go_sender.clone(),
             forwarding: Forwarding::new(pid, &go_state, go_sender.clone(), run.as_ref().map(|run| run.folder.clone())),
             control: &control,
+            oom: OomWatch::default(),
+            pid,
         };
         let phases = plan.phases.as_ref().zip(run.as_ref()).map(|(plan, run)| {
             let (folder, log) = (run.folder.clone(), log.as_ref().map(LogWatch::seen));
@@ -169,8 +174,10 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
     let waited = waited
         .map_err(|source| LaunchError::Failed { command: plan.command[0].to_string_lossy().into_owned(), source })?;
     let exit = launch::exit_of(waited.status);
+    let oom_killed = watch.oom.has_killed();
     let Some(mut run) = run else {
-        return Ok(Outcome { exit, folder: None, record: None, phases: None, problems: problems.list, seconds });
+        let problems = problems.list;
+        return Ok(Outcome { exit, folder: None, record: None, phases: None, problems, oom_killed, seconds });
     };
     let phases = phases.map(|(outcome, found)| {
         problems.list.extend(found);
@@ -191,7 +198,8 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
     }
     run.record.git = question.map(|question| question.answer(GIT_PATIENCE));
     finish(&store, database, &mut run, exit, &processes, &mut problems);
-    Ok(Outcome { exit, folder: Some(run.folder), record: Some(run.record), phases, problems: problems.list, seconds })
+    let (folder, record, problems) = (Some(run.folder), Some(run.record), problems.list);
+    Ok(Outcome { exit, folder, record, phases, problems, oom_killed, seconds })
 }
 
 /// Prepares the places where Go programs leave their sockets and profiles; what else to start for `go test`.
@@ -388,11 +396,14 @@ struct Watch<'a> {
     go: mpsc::Sender<GoEvent>,
     forwarding: Forwarding<'a>,
     control: &'a Control,
+    oom: OomWatch,
+    pid: u32,
 }
 
 /// What the thread leaves.
 struct Watched {
     processes: Processes,
+    oom: OomWatch,
     problems: Vec<Problem>,
 }
 
@@ -424,6 +435,7 @@ impl Watch<'_> {
             let elapsed = self.clock.elapsed();
             let rss = if elapsed >= next_sample {
                 self.processes.refresh();
+                self.oom.follow(self.pid);
                 let alive = self.processes.alive().map(|watched| watched.record.pid).collect();
                 // Without a listener Go programs are left alone.
                 let _ = self.go.send(GoEvent::Processes(alive));
@@ -468,7 +480,7 @@ impl Watch<'_> {
             }
         }
         self.close_series(series);
-        Watched { processes: self.processes, problems: self.problems }
+        Watched { processes: self.processes, oom: self.oom, problems: self.problems }
     }
 
     fn pass(&mut self, signal: i32, from_kernel: bool) {

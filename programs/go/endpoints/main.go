@@ -35,6 +35,31 @@ func slow(handler http.Handler) http.Handler {
 	})
 }
 
+// guarded asks for a name and a password, as proxies and careful people do.
+func guarded(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name, password, _ := r.BasicAuth(); name != "ops" || password != "s:cret" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="profiles"`)
+			http.Error(w, "who are you?", http.StatusUnauthorized)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
+// eat takes memory until the kernel ends it.
+func eat() {
+	var eaten [][]byte
+	for {
+		time.Sleep(100 * time.Millisecond)
+		block := make([]byte, 4<<20)
+		for at := 0; at < len(block); at += 4096 {
+			block[at] = 1
+		}
+		eaten = append(eaten, block)
+	}
+}
+
 func page(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html")
 	fmt.Fprint(w, "<!DOCTYPE html><html><title>shop</title></html>")
@@ -82,11 +107,15 @@ func main() {
 		handler = profiles("/a/b/c")
 	case "slow":
 		handler = slow(handler)
+	case "guarded":
+		handler = guarded(handler)
 	case "html":
 		handler = http.HandlerFunc(page)
 	case "silent":
 		// Accepts nothing: connections wait in the queue.
 		select {}
+	case "eater":
+		go eat()
 	case "none":
 		listener.Close()
 		time.Sleep(time.Hour)

@@ -244,7 +244,11 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     voice.clear();
     let ended_by_us = outcome.phases.as_ref().is_some_and(|phases| phases.ended_program);
     if let (ProgramExit::Signal(signal), false) = (outcome.exit, args.quiet || ended_by_us) {
-        let why = if signal == 9 { ", often by the kernel's out-of-memory killer" } else { "" };
+        let why = match (signal, outcome.oom_killed) {
+            (9, Some(true)) => ", by the kernel's out-of-memory killer",
+            (9, None) => ", often by the kernel's out-of-memory killer",
+            _ => "",
+        };
         voice.say(&format!("the program was ended by signal {signal}{why}; what follows is its last state"));
     }
     let code = outcome.exit.code();

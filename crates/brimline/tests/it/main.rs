@@ -11,6 +11,7 @@ mod doctor_node;
 mod faults;
 mod go_endpoints;
 mod go_intervals;
+mod go_limits;
 mod go_programs;
 mod go_servers;
 mod greenlets;

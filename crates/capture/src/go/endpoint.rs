@@ -86,8 +86,12 @@ impl Endpoint {
 
     /// The endpoint behind one of a process's sockets.
     pub(super) fn behind(listener: &Listener, insecure: bool) -> Result<Self, EndpointError> {
-        let wrong =
-            || EndpointError::Other { url: listener.bound.clone(), found: "a socket that cannot be reached from here" };
+        let found = if listener.bound.starts_with("unix:") {
+            "a socket without a path"
+        } else {
+            "a socket in another network namespace (start brimline in it, `nsenter --net -t PID brimline …`, or serve the profiles on a unix socket)"
+        };
+        let wrong = || EndpointError::Other { url: listener.bound.clone(), found };
         let url = listener.url.as_deref().and_then(|url| Url::parse(url).ok()).ok_or_else(wrong)?;
         let mut first = None;
         // The package `brimline` serves on unix sockets alone.

@@ -27,6 +27,8 @@ const FIRST_INTERVAL: Duration = Duration::from_secs(1);
 const WHOLE_INTERVAL: Duration = Duration::from_secs(30);
 /// A capture may take this share of the time between two: its collection is the program's work.
 const SHARE: u32 = 100;
+/// The same while it is younger than [`HEAP_INTERVAL`]: programs that live for seconds leave something, too.
+const EARLY_SHARE: u32 = 20;
 /// Time between two looks for endpoints while none is known, and once one is.
 const SEARCH_INTERVAL: Duration = Duration::from_millis(100);
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
@@ -344,7 +346,8 @@ impl<'a> GoRecorder<'a> {
             };
             let now = Instant::now();
             let age = captured.since.elapsed();
-            captured.next_heap = now + age.clamp(FIRST_INTERVAL, HEAP_INTERVAL).max(taken * SHARE);
+            let share = if age < HEAP_INTERVAL { EARLY_SHARE } else { SHARE };
+            captured.next_heap = now + age.clamp(FIRST_INTERVAL, HEAP_INTERVAL).max(taken * share);
             if depth != Depth::Heap {
                 captured.next_whole = now + WHOLE_INTERVAL.max(taken * SHARE);
             }

@@ -63,7 +63,7 @@ impl Url {
         let rest = rest.split(['?', '#']).next().unwrap_or_default();
         let (authority, base) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let (credentials, place) = match authority.rsplit_once('@') {
-            Some((credentials, place)) => (Some(credentials.to_owned()), place),
+            Some((credentials, place)) => (Some(decoded(credentials)), place),
             None => (None, authority),
         };
         let (host, port) = match place.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
@@ -101,6 +101,19 @@ impl Url {
             }
         }
     }
+}
+
+/// With `%40` as `@`, which names and passwords can only be written with like this; a `%` without two digits stays.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, behind)) = rest.split_first() {
+        let digits = behind.get(..2).filter(|digits| first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let byte = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        rest = if byte.is_some() { &behind[2..] } else { behind };
+        bytes.push(byte.unwrap_or(first));
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn clean(base: &str) -> String {
@@ -153,6 +166,11 @@ mod tests {
             assert!(Url::parse(text).is_err(), "{text}");
         }
         assert_eq!(Url::parse("https://h").unwrap().address, Address::Tcp { host: "h".into(), port: 443 });
-        assert_eq!(Url::parse("http://u:p@h").unwrap().credentials.as_deref(), Some("u:p"));
+        for (text, credentials) in
+            [("u:p", "u:p"), ("u:s%3Ac%40r%2Fet", "u:s:c@r/et"), ("u:50%", "u:50%"), ("u:%zz%4", "u:%zz%4")]
+        {
+            let url = Url::parse(&format!("http://{text}@h")).unwrap();
+            assert_eq!(url.credentials.as_deref(), Some(credentials));
+        }
     }
 }

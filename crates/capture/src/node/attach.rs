@@ -113,6 +113,7 @@ pub fn attach(attachment: &NodeAttachment, observer: &dyn Observer) -> Result<Ou
         record: Some(run.record),
         phases: None,
         problems: problems.list,
+        oom_killed: None,
         seconds: clock.elapsed().as_secs_f64(),
     })
 }
