@@ -167,7 +167,11 @@ fn a_running_program_is_attached_to_by_id_and_by_address() {
     }
     assert!(get(&program.1, "/session/1").contains("bytes"), "the program goes on");
     let refused = ended(&mut Session::new().brimline(["attach", &std::process::id().to_string()])).expect_code(4);
-    assert!(refused.stderr.contains("expected a Go or Node program with process id") && refused.stderr.contains("hint: "), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("expected a Go or Node program with process id") && refused.stderr.contains("hint: "),
+        "{}",
+        refused.stderr
+    );
     let refused = ended(&mut Session::new().brimline(["attach", "http://127.0.0.1:1"])).expect_code(4);
     assert!(refused.stderr.contains("refused"), "{}", refused.stderr);
 }
