@@ -8,7 +8,7 @@ use super::retainer::Retainers;
 use super::source::{Place, Scripts};
 use brimline_profile::heap::{EdgeKind, NodeId, NodeKind};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A module that is loaded more often than this has more copies than anyone needs.
 const MODULE_COPIES: u64 = 10;
@@ -104,6 +104,13 @@ pub struct Thresholds {
     pub bytes: u64,
 }
 
+impl Thresholds {
+    /// Everything is worth a line.
+    const NONE: Self = Self { count: 0, bytes: 0 };
+    /// Nothing is, for its own size.
+    const ALL: Self = Self { count: u64::MAX, bytes: u64::MAX };
+}
+
 impl Default for Thresholds {
     fn default() -> Self {
         Self { count: 100, bytes: 64 << 10 }
@@ -112,7 +119,7 @@ impl Default for Thresholds {
 
 /// Holders of all shapes, most bytes first; those of the runtime's own modules after the program's.
 pub fn holders(heap: &Heap, scripts: &Scripts, least: Thresholds) -> Vec<Holder> {
-    let mut found = finder::find(heap, scripts, least);
+    let mut found = finder::find(heap, scripts, least, &HashSet::new());
     found.retain(|holder| match holder.shape {
         Shape::OffHeapBuffers => holder.bytes >= least.bytes,
         Shape::DetachedDocument => true,
@@ -141,6 +148,14 @@ pub fn holders(heap: &Heap, scripts: &Scripts, least: Thresholds) -> Vec<Holder>
     });
     keep_one_of_alike(&mut found);
     found
+}
+
+/// What the objects with these ids hold, and all groups of timers, promises and the like, however small and without the
+/// ways to them: for the growth of what is large later.
+pub fn holders_of_any_size(heap: &Heap, scripts: &Scripts, owners: &HashSet<u64>) -> Vec<Holder> {
+    let graph = heap.graph();
+    let nodes = graph.nodes().filter(|&node| owners.contains(&graph.id(node))).collect();
+    finder::find(heap, scripts, Thresholds::ALL, &nodes)
 }
 
 /// Whether some step of a way is a variable or a property of the program.

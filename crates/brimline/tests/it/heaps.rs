@@ -246,6 +246,30 @@ fn report_and_diff_take_snapshots() {
     ended(&mut session.brimline(["report", after, "--format", "flame"])).expect_code(2);
 }
 
+/// Too small for a line in the first snapshot is not nothing.
+#[test]
+fn growth_counts_from_what_was_there() {
+    let Some(node) = node() else { return };
+    let session = Session::new();
+    let program = "const { EventEmitter } = require('events');\n\
+        const prefix = process.argv[2], bus = new EventEmitter(), orders = new Map(), names = new Set();\n\
+        bus.setMaxListeners(0);\n\
+        function fill(n) { for (let i = 0; i < n; i++) { orders.set({}, i); names.add({});\n\
+          setTimeout(function later() { return orders; }, 1e8).unref(); bus.on('x', function onX() { return names; }); } }\n\
+        fill(60); require('v8').writeHeapSnapshot(`${prefix}-1.heapsnapshot`);\n\
+        fill(400); require('v8').writeHeapSnapshot(`${prefix}-2.heapsnapshot`);\n\
+        globalThis.kept = [bus, orders, names];\n";
+    let script = session.write("grows.cjs", program);
+    let [before, after] = record(&session, &node, &script, "heap");
+    let arguments = ["diff", before.to_str().unwrap(), after.to_str().unwrap(), "--by", "id", "--json"];
+    let answer = json(&heap(&session, &arguments).expect_code(0));
+    for shape in ["map_growth", "set_growth", "pending_timers", "listener_accumulation"] {
+        let holder = rows(&answer, "holders").iter().find(|holder| holder["shape"] == shape);
+        let counts = holder.map(|holder| (holder["before_count"].as_u64(), holder["delta_count"].as_i64()));
+        assert_eq!(counts, Some((Some(60), Some(400))), "{shape}: {:#}", answer["holders"]);
+    }
+}
+
 #[test]
 fn imports_a_copy_without_what_strings_say() {
     let Some(node) = node() else { return };

@@ -4,7 +4,7 @@ use super::{Holder, Shape, Thresholds};
 use crate::heap::path::{self, Detail};
 use crate::heap::source::{Place, Scripts};
 use crate::heap::{Heap, SYSTEM_DISTANCE};
-use brimline_profile::heap::{EdgeKind, HeapGraph, NodeId, NodeKind};
+use brimline_profile::heap::{Edge, EdgeKind, HeapGraph, NodeId, NodeKind};
 use std::collections::{HashMap, HashSet};
 
 /// Lists longer than this are cycles in a damaged file.
@@ -19,7 +19,8 @@ const LONGEST_WAY: usize = 64;
 /// Kind and name of an edge, and the name of the object it is of.
 type StepNumbers = (EdgeKind, u32, u32);
 
-pub(super) fn find(heap: &Heap, scripts: &Scripts, least: Thresholds) -> Vec<Holder> {
+/// Holders from `least` on; of `owners` those of any size.
+pub(super) fn find(heap: &Heap, scripts: &Scripts, least: Thresholds, owners: &HashSet<NodeId>) -> Vec<Holder> {
     let mut finder = Finder {
         heap,
         graph: heap.graph(),
@@ -30,7 +31,7 @@ pub(super) fn find(heap: &Heap, scripts: &Scripts, least: Thresholds) -> Vec<Hol
         ways: HashMap::new(),
     };
     for node in heap.graph().nodes() {
-        finder.visit(node, least);
+        finder.visit(node, if owners.contains(&node) { Thresholds::NONE } else { least });
     }
     let Finder { groups, mut found, lists_of_listeners, .. } = finder;
     found.retain(|holder| !lists_of_listeners.contains(&holder.owner));
@@ -117,16 +118,45 @@ impl Finder<'_> {
         if name.is_empty() { "(anonymous)".to_owned() } else { name.to_owned() }
     }
 
-    /// Entries of a hash table: V8 writes about two edges for an entry of a map, one for one of a set.
+    /// Entries of a hash table; V8 writes an edge for each key and value that is an object.
     fn table(&mut self, node: NodeId, shape: Shape, least: Thresholds) {
         let Some(table) = self.graph.find_edge(node, EdgeKind::Internal, "table") else { return };
-        // Deleted entries refer to the hole; one edge is the table's own map.
-        let edges = self.graph.edges(table.to).filter(|edge| self.graph.name(edge.to) != "system / Hole").count();
-        let edges = edges.saturating_sub(1) as u64;
-        let count = if shape == Shape::MapGrowth { edges / 2 } else { edges };
+        let count = match shape {
+            Shape::MapGrowth => self.map_entries(table.to).unwrap_or(self.filled(table.to).count() as u64 / 2),
+            _ => self.filled(table.to).count() as u64,
+        };
         if count >= least.count && self.heap.distance(node) < SYSTEM_DISTANCE {
             self.push(shape, node, self.graph.name(node).to_owned(), count);
         }
+    }
+
+    /// Edges of a table to what it holds: not to its own map, and not to the hole that deleted entries refer to.
+    fn filled(&self, table: NodeId) -> impl Iterator<Item = Edge> + '_ {
+        let is_entry = |edge: &Edge| {
+            self.graph.name(edge.to) != "system / Hole"
+                && !(edge.kind == EdgeKind::Internal && self.graph.edge_name(edge) == "map")
+        };
+        self.graph.edges(table).filter(is_entry)
+    }
+
+    /// Entries of a `Map`, of which small integers have no edges. Its table has three slots, one for each bucket, and
+    /// three for each of two entries to a bucket: key, value, next. V8's `src/objects/ordered-hash-table.h`.
+    fn map_entries(&self, table: NodeId) -> Option<u64> {
+        let size = self.graph.self_size(table);
+        // Words are half as long where V8 compresses pointers, as in Chrome; the object begins with two of its own.
+        let buckets = [8, 4].into_iter().find_map(|word| {
+            let slots = (size / word).checked_sub(2 + 3)?;
+            (size % word == 0 && slots % 7 == 0 && (slots / 7).is_power_of_two()).then_some(slots / 7)
+        })?;
+        let entry =
+            |edge: Edge| self.graph.edge_name(&edge).parse::<u64>().ok()?.checked_sub(3 + buckets).map(|slot| slot / 3);
+        let (mut count, mut last) = (0, None);
+        for found in self.filled(table).map(entry) {
+            let found = Some(found?);
+            count += u64::from(found != last);
+            last = found;
+        }
+        Some(count)
     }
 
     fn emitter(&mut self, node: NodeId, least: Thresholds) {

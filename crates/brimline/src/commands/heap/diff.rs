@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use brimline_analysis::heap::Heap;
 use brimline_analysis::heap::compare::{self, ClassDiff, PathDiff, ShapeDiff, Survivors};
-use brimline_analysis::heap::leak::{Thresholds, without_positions};
+use brimline_analysis::heap::leak::{self, Thresholds, without_positions};
 use brimline_analysis::heap::path::{Detail, describe, shortest_path};
 use brimline_analysis::heap::source::{Place, Scripts};
 use brimline_analysis::heap::summary::HolderSummary;
@@ -97,7 +97,7 @@ impl Side {
         let heap = file.heap()?;
         crate::commands::warn(&heap.warnings);
         let scripts = Scripts::of(&heap.value);
-        let found = brimline_analysis::heap::leak::holders(&heap.value, &scripts, Thresholds::default());
+        let found = leak::holders(&heap.value, &scripts, Thresholds::default());
         let holders = found.into_iter().map(|holder| HolderSummary::of(&heap.value, holder)).collect();
         Ok(Self { name: file.name, heap: heap.value, holders, exit_code: heap.exit_code })
     }
@@ -150,7 +150,8 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             Rows::Paths(rows) => rows.retain(|row| row.shape.after_size > row.shape.before_size),
         }
     }
-    let grown = grown(&before.holders, &after.holders, by == Match::Id);
+    let small = small_before(&before, &after, by);
+    let grown = grown(&before.holders, &small, &after.holders, by == Match::Id);
     if args.json {
         write_answer(args, by, (&before, &after), &rows, &grown, &maps, &mut out)?;
     } else {
@@ -160,8 +161,23 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if before.exit_code == ExitCode::FINE { after.exit_code } else { before.exit_code })
 }
 
+/// What the holders of `after` were when they were too small for a line; across processes nothing tells which they are.
+fn small_before(before: &Side, after: &Side, by: Match) -> Vec<HolderSummary> {
+    if by != Match::Id {
+        return Vec::new();
+    }
+    let owners = after.holders.iter().map(|holder| holder.owner).collect();
+    let found = leak::holders_of_any_size(&before.heap, &Scripts::of(&before.heap), &owners);
+    found.into_iter().map(|holder| HolderSummary::of(&before.heap, holder)).collect()
+}
+
 /// Holders of `after` that hold more than in `before`, largest growth first.
-fn grown<'a>(before: &'a [HolderSummary], after: &'a [HolderSummary], by_id: bool) -> Vec<Growth<'a>> {
+fn grown<'a>(
+    before: &'a [HolderSummary],
+    small: &'a [HolderSummary],
+    after: &'a [HolderSummary],
+    by_id: bool,
+) -> Vec<Growth<'a>> {
     let is_same = |a: &HolderSummary, b: &HolderSummary| {
         let has_owner = a.shape.has_owner();
         let owner = if by_id && has_owner { a.owner == b.owner } else { !has_owner || a.path == b.path };
@@ -180,7 +196,7 @@ fn grown<'a>(before: &'a [HolderSummary], after: &'a [HolderSummary], by_id: boo
     };
     let mut grown: Vec<_> = after
         .iter()
-        .map(|after| Growth { before: before.iter().find(|before| is_same(before, after)), after })
+        .map(|after| Growth { before: before.iter().chain(small).find(|before| is_same(before, after)), after })
         .filter(|growth| growth.delta_count() > 0 && growth.delta_bytes() > 0)
         .filter(|growth| growth.before.is_some() || !is_replaced(growth.after))
         .collect();
