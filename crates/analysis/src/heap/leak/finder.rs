@@ -146,7 +146,7 @@ impl Finder<'_> {
         // Words are half as long where V8 compresses pointers, as in Chrome; the object begins with two of its own.
         let buckets = [8, 4].into_iter().find_map(|word| {
             let slots = (size / word).checked_sub(2 + 3)?;
-            (size % word == 0 && slots % 7 == 0 && (slots / 7).is_power_of_two()).then_some(slots / 7)
+            (size.is_multiple_of(word) && slots.is_multiple_of(7) && (slots / 7).is_power_of_two()).then_some(slots / 7)
         })?;
         let entry =
             |edge: Edge| self.graph.edge_name(&edge).parse::<u64>().ok()?.checked_sub(3 + buckets).map(|slot| slot / 3);
