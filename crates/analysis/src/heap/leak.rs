@@ -152,8 +152,9 @@ pub fn holders(heap: &Heap, scripts: &Scripts, least: Thresholds) -> Vec<Holder>
 
 /// What the objects with these ids hold, and all groups of timers, promises and the like, however small and without the
 /// ways to them: for the growth of what is large later.
-pub fn holders_of_any_size(heap: &Heap, scripts: &Scripts, owners: &HashSet<u64>) -> Vec<Holder> {
+pub fn holders_of_any_size(heap: &Heap, scripts: &Scripts, owners: &[u64]) -> Vec<Holder> {
     let graph = heap.graph();
+    let owners: HashSet<u64> = owners.iter().copied().collect();
     let nodes = graph.nodes().filter(|&node| owners.contains(&graph.id(node))).collect();
     finder::find(heap, scripts, Thresholds::ALL, &nodes)
 }

@@ -166,7 +166,7 @@ fn small_before(before: &Side, after: &Side, by: Match) -> Vec<HolderSummary> {
     if by != Match::Id {
         return Vec::new();
     }
-    let owners = after.holders.iter().map(|holder| holder.owner).collect();
+    let owners: Vec<u64> = after.holders.iter().map(|holder| holder.owner).collect();
     let found = leak::holders_of_any_size(&before.heap, &Scripts::of(&before.heap), &owners);
     found.into_iter().map(|holder| HolderSummary::of(&before.heap, holder)).collect()
 }
