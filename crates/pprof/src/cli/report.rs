@@ -12,7 +12,7 @@ use crate::expression;
 use crate::filter::NameFilter;
 use crate::granularity::Granularity;
 use crate::model::View;
-use crate::report::{Format, Options, Report};
+use crate::report::{Format, Options, Report, Symbol};
 use crate::tag_filter::TagFilter;
 
 /// Writes the report of one command. The profile is changed on the way.
@@ -105,7 +105,10 @@ fn options(
         sample_type: if config.mean { format!("mean_{}", kind_of_value.name) } else { kind_of_value.name },
         sample_unit: kind_of_value.unit,
         output_unit: config.unit.clone(),
-        symbol: argument.map(|text| compiled("argument", text)).transpose()?.flatten(),
+        symbol: match argument {
+            Some(text) => compiled("argument", text)?.map(|regex| Symbol { text: text.to_owned(), regex }),
+            None => None,
+        },
         source_path: config.source_path.clone(),
         trim_path: config.trim_path.clone(),
         zone: host.zone(view.time_nanos.div_euclid(1_000_000_000)),
