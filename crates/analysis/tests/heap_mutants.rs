@@ -68,7 +68,7 @@ fn ask_all(bytes: &[u8]) -> bool {
         describe(&heap, &scripts, &shortest_path(&heap, node), Detail::Exact);
         retaining_paths(&heap, &retainers, node, 3);
     }
-    let rows = path_profile(&heap, &scripts);
+    let rows = path_profile(&heap, &scripts, &|_| true);
     assert_eq!(rows.iter().map(|row| row.count).sum::<u64>(), summary.nodes);
     duplicates::duplicate_strings(&heap);
     assert!(compare::by_id(&heap, &heap).is_empty());

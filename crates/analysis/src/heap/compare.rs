@@ -174,12 +174,12 @@ pub struct PathDiff {
 /// equal rows left out.
 pub fn by_path(before: &Heap, after: &Heap) -> Vec<PathDiff> {
     let mut rows: BTreeMap<(String, String), ShapeDiff> = BTreeMap::new();
-    for row in path_profile(before, &Scripts::of(before)) {
+    for row in path_profile(before, &Scripts::of(before), &|_| true) {
         let shape = rows.entry((row.path, row.class)).or_default();
         shape.before_count += row.count;
         shape.before_size += row.self_size;
     }
-    for row in path_profile(after, &Scripts::of(after)) {
+    for row in path_profile(after, &Scripts::of(after), &|_| true) {
         let shape = rows.entry((row.path, row.class)).or_default();
         shape.after_count += row.count;
         shape.after_size += row.self_size;

@@ -28,8 +28,8 @@ pub struct PathRow {
     pub example: NodeId,
 }
 
-/// Every node of `heap` by way and class, most bytes first.
-pub fn path_profile(heap: &Heap, scripts: &Scripts) -> Vec<PathRow> {
+/// Every node of `heap` whose class has a name that is wanted, by way and class, most bytes first.
+pub fn path_profile(heap: &Heap, scripts: &Scripts, wanted: &dyn Fn(&str) -> bool) -> Vec<PathRow> {
     let mut ways = Ways {
         heap,
         scripts,
@@ -41,9 +41,14 @@ pub fn path_profile(heap: &Heap, scripts: &Scripts) -> Vec<PathRow> {
         by_text: FastMap::default(),
     };
     let mut rows: FastMap<(u32, u32), (u64, u64, NodeId)> = FastMap::default();
+    let mut is_wanted: FastMap<u32, bool> = FastMap::default();
     for node in heap.graph().nodes() {
+        let class = heap.class(node);
+        if !*is_wanted.entry(class.0).or_insert_with(|| wanted(heap.class_name(class))) {
+            continue;
+        }
         let way = if heap.distance(node) == NO_DISTANCE { NONE } else { ways.of(node) };
-        let row = rows.entry((way, heap.class(node).0)).or_insert((0, 0, node));
+        let row = rows.entry((way, class.0)).or_insert((0, 0, node));
         row.0 += 1;
         row.1 += heap.self_size(node);
     }

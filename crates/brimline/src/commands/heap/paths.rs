@@ -114,7 +114,7 @@ fn groups(heap: &Heap, scripts: &Scripts, class: &str) -> anyhow::Result<Vec<Gro
     let table = ClassTable::of(heap);
     let names: Vec<&str> = target::class(&table, class)?.iter().map(|row| row.name.as_str()).collect();
     let mut groups: HashMap<String, Group> = HashMap::new();
-    for row in path_profile(heap, scripts).into_iter().filter(|row| names.contains(&row.class.as_str())) {
+    for row in path_profile(heap, scripts, &|class| names.contains(&class)) {
         let group = groups.entry(row.path).or_insert_with_key(|path| Group {
             path: path.clone(),
             count: 0,

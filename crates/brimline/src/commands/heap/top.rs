@@ -314,7 +314,7 @@ fn write_sites(args: &Args, summary: &Summary, out: &mut dyn Write) -> anyhow::R
 }
 
 fn by_path(args: &Args, file: &str, heap: &Heap, exit_code: ExitCode, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut rows = path_profile(heap, &Scripts::of(heap));
+    let mut rows = path_profile(heap, &Scripts::of(heap), &|_| true);
     if let Some(text) = &args.filter {
         rows.retain(|row| row.path.contains(text.as_str()) || row.class.contains(text.as_str()));
     }
