@@ -91,7 +91,7 @@ fn character(letter: char, rest: &mut Peekable<Chars<'_>>, out: &mut String) {
             out.extend(['\\', letter]);
             if rest.next_if_eq(&'{').is_some() {
                 out.push('{');
-                while let Some(inner) = rest.next() {
+                for inner in rest.by_ref() {
                     out.push(inner);
                     if inner == '}' {
                         break;
