@@ -18,7 +18,7 @@ use crate::cgroup::OomWatch;
 use crate::close::{close_recordings, close_some};
 use crate::error::{LaunchError, SnapshotError};
 use crate::forwarding::Forwarding;
-use crate::go::{self, GoEvent, GoRecorder, GoState, TestRun};
+use crate::go::{self, GoEvent, GoRecorder, GoState};
 use crate::launch::{self, Streams};
 use crate::node::{self, Depth};
 use crate::observer::{Observer, Problem};
@@ -39,8 +39,10 @@ const LEAST_FREE_BYTES: u64 = 4 << 20;
 /// Times of the first samples; from then on they follow the plan's interval.
 const FIRST_SAMPLES: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500)];
-/// Time between two looks at the resident set, from which the last sample comes.
+/// Time between two looks at the resident set, from which the last sample comes; longer while nothing changes.
 const LOOK: Duration = Duration::from_millis(100);
+/// A change of the resident set by this share is one.
+const CHANGE_SHARE: u64 = 64;
 /// The same while memory nears a threshold.
 const NEAR_LOOK: Duration = Duration::from_millis(50);
 /// How long an urgent snapshot waits for a collection: memory grows meanwhile.
@@ -89,12 +91,12 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
         }
     };
     let mut environment = environment(plan, run.as_mut(), &mut problems);
-    let test_run =
+    let with_captures =
         run.as_ref().filter(|_| !plan.go.off).and_then(|run| prepare_go(plan, run, &mut environment, &mut problems));
     if let Some(run) = &run {
         prepare_node(plan, run, &mut environment, &mut problems);
     }
-    let command = test_run.map_or_else(|| plan.command.clone(), |test_run| test_run.command);
+    let command = with_captures.unwrap_or_else(|| plan.command.clone());
     let signals = Signals::install(plan.triggers.on_signal)
         .map_err(|source| LaunchError::Failed { command: plan.command[0].to_string_lossy().into_owned(), source })?;
     let own_max_rss = proc_files::status(std::process::id()).and_then(|status| status.max_rss);
@@ -202,26 +204,24 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
     Ok(Outcome { exit, folder, record, phases, problems, oom_killed, seconds })
 }
 
-/// Prepares the places where Go programs leave their sockets and profiles; what else to start for `go test`.
+/// Prepares the places where Go programs leave their sockets and captures; what to start instead for `go test` and
+/// `go run`.
 fn prepare_go(
     plan: &Plan,
     run: &Run,
     environment: &mut Vec<(OsString, OsString)>,
     problems: &mut Problems<'_>,
-) -> Option<TestRun> {
-    let sockets = go::sockets_path(&run.folder);
-    let prepared = private_file::ensure_folder(&sockets).and_then(|()| TestRun::prepare(&plan.command, &run.folder));
+) -> Option<Vec<OsString>> {
+    let (sockets, captures) = (go::sockets_path(&run.folder), go_capture::captures_path(&run.folder));
+    let prepared = private_file::ensure_folder(&sockets)
+        .and_then(|()| private_file::ensure_folder(&captures))
+        .and_then(|()| go::with_captures(&plan.command, &run.folder));
     environment.push((go::SOCKETS_VARIABLE.into(), sockets.into()));
-    match prepared {
-        Ok(test_run) => {
-            environment.extend(test_run.iter().map(|test_run| test_run.environment.clone()));
-            test_run
-        }
-        Err(error) => {
-            problems.tell(Problem::GoCaptureFailed { reason: chain(&error) });
-            None
-        }
-    }
+    environment.push((go::CAPTURES_VARIABLE.into(), captures.into()));
+    prepared.unwrap_or_else(|error| {
+        problems.tell(Problem::GoCaptureFailed { reason: chain(&error) });
+        None
+    })
 }
 
 /// Has Node programs load what samples them.
@@ -249,6 +249,8 @@ fn close_go(run: &Run, found: Vec<Problem>, problems: &mut Problems<'_>) {
         problems.tell(Problem::GoCaptureFailed { reason: chain(&error) });
     }
     go_capture::remove_targets(&run.folder);
+    // Gone only where it is empty.
+    let _ = fs::remove_dir(go_capture::captures_path(&run.folder));
     // Empty unless a program was killed: then its socket is of no use to anyone.
     let _ = fs::remove_dir_all(go::sockets_path(&run.folder));
 }
@@ -431,6 +433,7 @@ impl Watch<'_> {
         let mut peak = None;
         let mut is_near = false;
         let mut wanted = Vec::new();
+        let (mut looks_alike, mut last_rss) = (0, 0_u64);
         loop {
             let elapsed = self.clock.elapsed();
             let rss = if elapsed >= next_sample {
@@ -458,7 +461,11 @@ impl Watch<'_> {
             is_near = near || (is_near && triggers.watches_memory());
             due.extend(triggers.by_time(elapsed));
             due.append(&mut wanted);
-            let look = if is_near { NEAR_LOOK } else { LOOK };
+            let has_changed = rss.abs_diff(last_rss) > last_rss / CHANGE_SHARE;
+            let is_pressing = triggers.watches_memory() || self.forwarding.is_waiting();
+            (looks_alike, last_rss) =
+                if has_changed || is_pressing { (0, rss) } else { (looks_alike + 1_u32, last_rss) };
+            let look = if is_near { NEAR_LOOK } else { LOOK * (1 + looks_alike.min(100)) };
             let wake = (elapsed + look).min(next_sample).min(triggers.next_time().unwrap_or(Duration::MAX));
             let pause = wake.saturating_sub(self.clock.elapsed()).as_millis().clamp(1, 1000);
             let mut has_ended = false;
