@@ -8,23 +8,22 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use brimline_store::private_file::{self, Durability};
-use brimline_store::{
-    Database, ProcessRecord, ProgramExit, RunEnd, RunFolder, RunLock, RunName, RunRecord, Store, StoreError, Timestamp,
-    Tracking, artifacts,
-};
+use brimline_store::{Database, ProgramExit, RunFolder, RunLock, RunName, RunRecord, Store, Timestamp, Tracking};
 use brimline_store::{go_capture, node_capture};
 
 use crate::cgroup::OomWatch;
-use crate::close::{close_recordings, close_some};
+use crate::close::close_some;
 use crate::error::{LaunchError, SnapshotError};
 use crate::forwarding::Forwarding;
 use crate::go::{self, GoEvent, GoRecorder, GoState};
 use crate::launch::{self, Streams};
+use crate::looks::Looks;
 use crate::node::{self, Depth};
 use crate::observer::{Observer, Problem};
 use crate::phases::{Conductor, Control, LogWatch, PhaseOutcome, PhasePlan};
 use crate::plan::Plan;
 use crate::processes::Processes;
+use crate::run_end::finish;
 use crate::sampler;
 use crate::series_writer::SeriesWriter;
 use crate::signals::{News, Signals};
@@ -39,12 +38,6 @@ const LEAST_FREE_BYTES: u64 = 4 << 20;
 /// Times of the first samples; from then on they follow the plan's interval.
 const FIRST_SAMPLES: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500)];
-/// Time between two looks at the resident set, from which the last sample comes; longer while nothing changes.
-const LOOK: Duration = Duration::from_millis(100);
-/// A change of the resident set by this share is one.
-const CHANGE_SHARE: u64 = 64;
-/// The same while memory nears a threshold.
-const NEAR_LOOK: Duration = Duration::from_millis(50);
 /// How long an urgent snapshot waits for a collection: memory grows meanwhile.
 const URGENT_TIMEOUT: Duration = Duration::from_secs(1);
 /// `run.json` is brought up to date this often while the program runs, and recordings of processes that have ended are
@@ -147,6 +140,7 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
             processes,
             problems: Vec::new(),
             go: go_sender.clone(),
+            told: Default::default(),
             forwarding: Forwarding::new(pid, &go_state, go_sender.clone(), run.as_ref().map(|run| run.folder.clone())),
             control: &control,
             oom: OomWatch::default(),
@@ -396,6 +390,8 @@ struct Watch<'a> {
     processes: Processes,
     problems: Vec<Problem>,
     go: mpsc::Sender<GoEvent>,
+    /// The processes that were told there, and when.
+    told: (Vec<u32>, Duration),
     forwarding: Forwarding<'a>,
     control: &'a Control,
     oom: OomWatch,
@@ -433,15 +429,15 @@ impl Watch<'_> {
         let mut peak = None;
         let mut is_near = false;
         let mut wanted = Vec::new();
-        let (mut looks_alike, mut last_rss) = (0, 0_u64);
+        let mut looks = Looks::default();
         loop {
             let elapsed = self.clock.elapsed();
             let rss = if elapsed >= next_sample {
                 self.processes.refresh();
-                self.oom.follow(self.pid);
-                let alive = self.processes.alive().map(|watched| watched.record.pid).collect();
-                // Without a listener Go programs are left alone.
-                let _ = self.go.send(GoEvent::Processes(alive));
+                if elapsed < SAVE_INTERVAL || elapsed >= next_save {
+                    self.oom.follow(self.pid);
+                }
+                self.tell_processes(elapsed);
                 let samples = sampler::sample(&mut self.processes, elapsed.as_secs_f64(), interval);
                 self.append(&mut series, &samples);
                 let state = sampler::live_state(&samples, elapsed.as_secs_f64(), peak);
@@ -461,11 +457,7 @@ impl Watch<'_> {
             is_near = near || (is_near && triggers.watches_memory());
             due.extend(triggers.by_time(elapsed));
             due.append(&mut wanted);
-            let has_changed = rss.abs_diff(last_rss) > last_rss / CHANGE_SHARE;
-            let is_pressing = triggers.watches_memory() || self.forwarding.is_waiting();
-            (looks_alike, last_rss) =
-                if has_changed || is_pressing { (0, rss) } else { (looks_alike + 1_u32, last_rss) };
-            let look = if is_near { NEAR_LOOK } else { LOOK * (1 + looks_alike.min(100)) };
+            let look = looks.after(rss, triggers.watches_memory() || self.forwarding.is_waiting(), is_near);
             let wake = (elapsed + look).min(next_sample).min(triggers.next_time().unwrap_or(Duration::MAX));
             let pause = wake.saturating_sub(self.clock.elapsed()).as_millis().clamp(1, 1000);
             let mut has_ended = false;
@@ -488,6 +480,17 @@ impl Watch<'_> {
         }
         self.close_series(series);
         Watched { processes: self.processes, oom: self.oom, problems: self.problems }
+    }
+
+    /// Tells who lives: what each executes is looked at, soon after the start and less often later.
+    fn tell_processes(&mut self, elapsed: Duration) {
+        let alive: Vec<u32> = self.processes.alive().map(|watched| watched.record.pid).collect();
+        if alive == self.told.0 && elapsed < self.told.1 + (elapsed / 10).min(SAVE_INTERVAL) {
+            return;
+        }
+        self.told = (alive.clone(), elapsed);
+        // Without a listener Go programs are left alone.
+        let _ = self.go.send(GoEvent::Processes(alive));
     }
 
     fn pass(&mut self, signal: i32, from_kernel: bool) {
@@ -550,58 +553,5 @@ impl Watch<'_> {
         if let Err(error) = series.append(&last).and_then(|()| series.close()) {
             self.tell(Problem::SeriesStopped { reason: chain(&error) });
         }
-    }
-}
-
-pub(crate) fn finish(
-    store: &Store,
-    database: Option<Database>,
-    run: &mut Run,
-    exit: ProgramExit,
-    processes: &Processes,
-    problems: &mut Problems<'_>,
-) {
-    run.record.end = Some(RunEnd { at: Timestamp::now(), exit });
-    run.record.processes = processes.records();
-    run.record.python_versions = processes.python_versions();
-    for process in &run.record.processes {
-        if let Some(reason) = &process.refused {
-            problems.tell(Problem::Refused { pid: process.pid, reason: reason.clone() });
-        }
-    }
-    for refusal in artifacts::refusals(&run.folder).unwrap_or_default() {
-        let reason = Some(refusal.reason.clone());
-        match run.record.processes.iter_mut().find(|process| process.pid == refusal.pid) {
-            Some(process) => process.refused = reason,
-            // It ended before it was seen.
-            None => run.record.processes.push(ProcessRecord {
-                pid: refusal.pid,
-                refused: reason,
-                ..ProcessRecord::default()
-            }),
-        }
-        problems.tell(Problem::Refused { pid: refusal.pid, reason: refusal.reason });
-    }
-    match close_recordings(&run.folder) {
-        Ok(closed) => {
-            for (_, error) in closed.failures {
-                problems.tell(Problem::NotClosed { reason: chain(&error) });
-            }
-        }
-        Err(error) => problems.tell(Problem::NotClosed { reason: chain(&error) }),
-    }
-    run.record.problems = problems.list.iter().map(ToString::to_string).collect();
-    if let Err(error) = write_down(store, database, run) {
-        problems.tell(Problem::RecordNotWritten { reason: chain(&error) });
-    }
-}
-
-fn write_down(store: &Store, database: Option<Database>, run: &mut Run) -> Result<(), StoreError> {
-    run.folder.save(&run.record, Durability::Synced)?;
-    // Marks and snapshots that came from other processes are in the events.
-    run.record = run.folder.load()?;
-    match database {
-        Some(mut database) => database.index(&run.folder),
-        None => store.index(&run.folder),
     }
 }

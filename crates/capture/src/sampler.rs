@@ -12,7 +12,7 @@ use crate::processes::{Processes, Watched};
 use crate::recording_header::RecordingHeader;
 
 /// The costly figures (PSS, USS, heap) may take this share of the time: they walk all pages and hold a lock of the process.
-const ROLLUP_SHARE: u32 = 5000;
+const ROLLUP_SHARE: u32 = 10_000;
 /// Samples between two of them at most.
 const ROLLUP_WAIT: u32 = 300;
 

@@ -258,9 +258,10 @@ impl Answer {
         let each = self.stack_bytes.map(|each| format!(" · about {} of stack each", bytes(each as i64)));
         writeln!(
             out,
-            "{}: {} goroutines{} · {times}",
+            "{}: {} goroutine{}{} · {times}",
             self.test.as_deref().map_or_else(|| format!("process {}", self.process), |test| plain(test).into_owned()),
             count(self.total as i64),
+            if self.total == 1 { "" } else { "s" },
             each.unwrap_or_default()
         )?;
         match &self.leaks {

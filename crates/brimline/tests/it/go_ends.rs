@@ -34,10 +34,17 @@ fn go_run_keeps_the_end_of_main_and_of_os_exit() {
     if !has_go() {
         return;
     }
-    for (variables, code) in [(&[][..], 0), (&[("EXIT", "0")], 0), (&[("EXIT", "3")], 1)] {
-        let session = Session::new();
+    let words = &["run", "./brief"][..];
+    // What names the folder comes first or not at all.
+    let elsewhere = &["run", "-C", "brief", "."][..];
+    for (words, variables, code) in [
+        (words, &[][..], 0),
+        (elsewhere, &[("EXIT", "0")], 0),
         // `go run` itself gives 1 for a program that failed.
-        let said = go(&session, &["run", "./brief"], variables).expect_code(code);
+        (words, &[("EXIT", "3")], 1),
+    ] {
+        let session = Session::new();
+        let said = go(&session, words, variables).expect_code(code);
         is_the_end(&session, &said);
     }
 }
@@ -92,7 +99,7 @@ fn tests_tell_the_goroutines_that_they_left_behind() {
     let answer = json(&session, &["goroutines"]);
     assert_eq!(answer["processes"][0]["leaks"]["count"], 7, "{answer}");
     let clean = Session::new();
-    go(&clean, &["test", "./leaking"], &[]).expect_code(0);
+    go(&clean, &["test", "-C", "leaking", "."], &[]).expect_code(0);
     ended(&mut clean.brimline(["goroutines", "--fail-on-leak"])).expect_code(0);
 }
 

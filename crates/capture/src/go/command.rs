@@ -33,28 +33,48 @@ exec "$program" -test.memprofile="$folder/heap.pb.gz" "$@"
 /// what would be added.
 pub(crate) fn with_captures(command: &[OsString], folder: &RunFolder) -> Result<Option<Vec<OsString>>, StoreError> {
     let Some((at, is_test)) = word(command) else { return Ok(None) };
-    let rest = &command[at + 1..];
+    // What says in which folder to work must stay first.
+    let (folder_flag, rest) = command[at + 1..].split_at(folder_words(&command[at + 1..]));
     let mut flags = Vec::new();
-    if is_test && starts_binaries(rest) {
-        let script = folder.path().join("go-test.sh");
+    let script = folder.path().join("go-test.sh");
+    if is_test
+        && starts_binaries(rest)
+        && let Some(exec) = quoted("-exec=", script.as_os_str())
+    {
         private_file::replace(&script, SCRIPT.as_bytes(), Durability::Cached)?;
         let failed = |source| StoreError::Io { action: "set the mode of", path: script.clone(), source };
         fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).map_err(failed)?;
-        let mut exec = OsString::from("-exec='");
-        exec.push(&script);
-        exec.push("'");
         // A cached result starts nothing that could be recorded. The user's own flags come behind and win.
         flags.extend([exec, OsString::from("-count=1")]);
     }
     if (!is_test || !flags.is_empty())
         && !overlay::is_taken(rest)
-        && let Some(path) = overlay::write(&command[..at], folder)?
+        && let Some(path) = overlay::write(&command[..at], folder_flag, folder)?
     {
         let mut flag = OsString::from("-overlay=");
         flag.push(path);
         flags.push(flag);
     }
-    Ok((!flags.is_empty()).then(|| [&command[..=at], &flags, rest].concat()))
+    Ok((!flags.is_empty()).then(|| [&command[..=at], folder_flag, &flags, rest].concat()))
+}
+
+/// How many words at the start of flags name the folder to work in.
+fn folder_words(flags: &[OsString]) -> usize {
+    match flags.first().and_then(|word| word.to_str()) {
+        Some("-C" | "--C") => 2.min(flags.len()),
+        Some(word) if word.starts_with("-C=") || word.starts_with("--C=") => 1,
+        _ => 0,
+    }
+}
+
+/// A flag whose value `go` splits at blanks, which quotes keep it from; `None` for a path with both kinds of them.
+fn quoted(flag: &str, path: &OsStr) -> Option<OsString> {
+    let quote = ["'", "\""].into_iter().find(|quote| !path.as_encoded_bytes().contains(&quote.as_bytes()[0]))?;
+    let mut text = OsString::from(flag);
+    text.push(quote);
+    text.push(path);
+    text.push(quote);
+    Some(text)
 }
 
 /// Place of the word `test` or `run` in a command of the Go installation, and whether it is `test`.
@@ -65,11 +85,7 @@ fn word(command: &[OsString]) -> Option<(usize, bool)> {
         return None;
     }
     // The one flag that may stand before the word.
-    let at = match command.get(1)?.to_string_lossy().as_ref() {
-        "-C" => 3,
-        first if first.starts_with("-C=") => 2,
-        _ => 1,
-    };
+    let at = 1 + folder_words(&command[1..]);
     let word = command.get(at)?;
     [("test", true), ("run", false)]
         .iter()
@@ -85,4 +101,24 @@ fn starts_binaries(flags: &[OsString]) -> bool {
         let name = word.trim_start_matches('-').split('=').next().unwrap_or_default().to_owned();
         word.starts_with('-') && matches!(name.as_str(), "exec" | "c" | "n" | "memprofile" | "list")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_to_work_in_stays_first() {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(folder_words(&words("-C ../x ./...")), 2);
+        assert_eq!((folder_words(&words("-C=../x .")), folder_words(&words("-v -C x"))), (1, 0));
+        assert_eq!((folder_words(&words("-C")), folder_words(&[])), (1, 0));
+    }
+
+    #[test]
+    fn paths_with_quotes_are_quoted_by_the_other_kind() {
+        assert_eq!(quoted("-exec=", "/a b".as_ref()), Some("-exec='/a b'".into()));
+        assert_eq!(quoted("-exec=", "/it's".as_ref()), Some("-exec=\"/it's\"".into()));
+        assert_eq!(quoted("-exec=", "/\"it's".as_ref()), None);
+    }
 }

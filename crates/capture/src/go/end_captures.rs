@@ -6,11 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use brimline_store::go_capture::{
-    AFTER_TESTS, GOROUTINES, GoCapture, HEAP, MEMSTATS, MEMSTATS_BEFORE, SMAPS, captures_path,
+    self, AFTER_TESTS, GOROUTINES, GoCapture, GoCaptureFolder, HEAP, MEMSTATS, MEMSTATS_BEFORE, SMAPS, captures_path,
 };
 use brimline_store::private_file::{self, Durability};
 use brimline_store::{RunFolder, StoreError, Timestamp};
 
+use super::BEFORE_SIGNAL;
 use super::take::{ZSTD_LEVEL, statistics_of};
 
 /// How folders of test binaries begin, and those of other programs.
@@ -24,18 +25,26 @@ const PROGRAM: &str = "program";
 /// Makes captures of what the programs of a run have left.
 pub(crate) fn collect(folder: &RunFolder) -> Result<(), StoreError> {
     let Ok(listing) = fs::read_dir(captures_path(folder)) else { return Ok(()) };
+    let captures = go_capture::captures(folder)?;
     for entry in listing.flatten() {
         let name = entry.file_name();
         let Some(pid) = pid_of(&name) else { continue };
         let path = entry.path();
-        let is_kept = if path.join(COMPLETE).is_file() {
+        // What a server has left after it put all away is not what it held when it was told to end.
+        let was_asked = |capture: &GoCaptureFolder| {
+            let record = &capture.record;
+            record.pid == pid && record.trigger == BEFORE_SIGNAL && record.collected
+        };
+        let is_kept = if captures.iter().any(was_asked) {
+            false
+        } else if path.join(COMPLETE).is_file() {
             keep_whole(&path, pid)?;
             true
         } else {
             keep_profile(&path, pid)?
         };
         if !is_kept {
-            // Killed, or ended by a panic: it wrote nothing.
+            // Ended by a signal or by a panic, in the middle of it.
             let _ = fs::remove_dir_all(&path);
         }
     }

@@ -42,6 +42,9 @@ pub(crate) const SOCKETS_VARIABLE: &str = "BRIMLINE_GO_SOCKETS";
 /// Tells programs where to keep a capture of their own.
 pub(crate) const CAPTURES_VARIABLE: &str = "BRIMLINE_GO_CAPTURES";
 
+/// What asks for the capture before a signal is passed on.
+const BEFORE_SIGNAL: &str = "end";
+
 /// What the user said about Go programs.
 #[derive(Clone, Debug, Default)]
 pub struct GoPlan {

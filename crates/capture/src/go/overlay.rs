@@ -20,9 +20,14 @@ const HOOKS: &str = "src/internal/runtime/exithook/hooks.go";
 const HOOKS_DECLARE: [&str; 2] = ["func Add(h Hook)", "RunOnFailure bool"];
 const PACKAGE: &str = "src/runtime/pprof";
 
-/// Writes the overlay for what `go`, the first words of a command, will build; its path. `None` where Go has no exit hooks.
-pub(super) fn write(go: &[OsString], folder: &RunFolder) -> Result<Option<PathBuf>, StoreError> {
-    let Some(root) = root(go).filter(|root| has_hooks(root)) else { return Ok(None) };
+/// Writes the overlay for what `go`, the words of a command before `run` or `test`, will build in the folder that a flag
+/// behind it names; its path. `None` where Go has no exit hooks.
+pub(super) fn write(
+    go: &[OsString],
+    folder_flag: &[OsString],
+    folder: &RunFolder,
+) -> Result<Option<PathBuf>, StoreError> {
+    let Some(root) = root(go, folder_flag).filter(|root| has_hooks(root)) else { return Ok(None) };
     let files = folder.path().join("go-overlay");
     private_file::ensure_folder(&files)?;
     let mut replace = serde_json::Map::new();
@@ -38,11 +43,11 @@ pub(super) fn write(go: &[OsString], folder: &RunFolder) -> Result<Option<PathBu
 }
 
 /// The installation that builds: `go.mod` may ask for another than the one on `PATH`.
-fn root(go: &[OsString]) -> Option<PathBuf> {
+fn root(go: &[OsString], folder_flag: &[OsString]) -> Option<PathBuf> {
     let (program, flags) = go.split_first()?;
-    let output =
-        Command::new(program).args(flags).args(["env", "GOROOT"]).stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let text = output.ok().filter(|output| output.status.success())?.stdout;
+    let mut command = Command::new(program);
+    command.args(flags).arg("env").args(folder_flag).arg("GOROOT").stdin(Stdio::null()).stderr(Stdio::null());
+    let text = command.output().ok().filter(|output| output.status.success())?.stdout;
     let path = String::from_utf8(text).ok()?;
     let path = path.trim_end_matches('\n');
     (!path.is_empty()).then(|| PathBuf::from(path))

@@ -184,7 +184,7 @@ impl<'a> GoRecorder<'a> {
         match event {
             GoEvent::Processes(alive) => self.meet(&alive),
             GoEvent::BeforeSignal => {
-                self.capture_all("end", Depth::Asked);
+                self.capture_all(super::BEFORE_SIGNAL, Depth::Asked);
                 self.state.is_ready.store(true, Ordering::SeqCst);
             }
             // It only wakes: `is_over` says it to whoever is in the middle of something.
