@@ -104,6 +104,26 @@ fn tests_tell_the_goroutines_that_they_left_behind() {
 }
 
 #[test]
+fn a_store_inside_the_module_is_no_package_of_it() {
+    if !has_go() {
+        return;
+    }
+    let session = Session::new();
+    let module = session.work();
+    std::fs::write(module.join("go.mod"), "module example.com/own\n\ngo 1.25\n").unwrap();
+    let test = "package own\n\nimport \"testing\"\n\nfunc TestWaits(t *testing.T) {\n\tgo func() { select {} }()\n}\n";
+    std::fs::write(module.join("own_test.go"), test).unwrap();
+    let store = module.join("it's a store");
+    let mut command = session.brimline(["run", "--store", store.to_str().unwrap(), "--", "go", "test", "./..."]);
+    let said = ended(command.current_dir(&module)).expect_code(0);
+    assert!(said.stdout.contains("ok  \texample.com/own"), "{}", said.stdout);
+    let answer =
+        ended(&mut session.brimline(["goroutines", "--json", "--store", store.to_str().unwrap()])).expect_code(0);
+    let answer: Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!(answer["processes"][0]["grown"][0]["blocked_at"]["line"], 6, "{answer}");
+}
+
+#[test]
 fn an_overlay_of_the_users_own_is_left_alone() {
     if !has_go() {
         return;

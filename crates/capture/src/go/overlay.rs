@@ -15,10 +15,12 @@ use serde_json::json;
 /// The package's own code for a capture at the end.
 const CAPTURE: &str = include_str!("../../../../go/brimline/end.go");
 const HOOK: &str = include_str!("end_hook.go");
-/// Where Go has exit hooks, from Go 1.22 on, and how it declares what is used of them.
+/// Where Go has exit hooks, from Go 1.23 on, and how it declares what is used of them.
 const HOOKS: &str = "src/internal/runtime/exithook/hooks.go";
 const HOOKS_DECLARE: [&str; 2] = ["func Add(h Hook)", "RunOnFailure bool"];
 const PACKAGE: &str = "src/runtime/pprof";
+/// Where the files lie in the run. `./...` leaves out folders with such names: the store may be in the module.
+const FOLDER: &str = ".go-overlay";
 
 /// Writes the overlay for what `go`, the words of a command before `run` or `test`, will build in the folder that a flag
 /// behind it names; its path. `None` where Go has no exit hooks.
@@ -28,7 +30,7 @@ pub(super) fn write(
     folder: &RunFolder,
 ) -> Result<Option<PathBuf>, StoreError> {
     let Some(root) = root(go, folder_flag).filter(|root| has_hooks(root)) else { return Ok(None) };
-    let files = folder.path().join("go-overlay");
+    let files = folder.path().join(FOLDER);
     private_file::ensure_folder(&files)?;
     let mut replace = serde_json::Map::new();
     for (name, text) in [("brimline_end.go", in_package(CAPTURE)), ("brimline_hook.go", HOOK.to_owned())] {
