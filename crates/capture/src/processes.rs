@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use brimline_store::{ProcessRecord, RunFolder, Timestamp, artifacts};
 
@@ -9,9 +10,13 @@ use crate::command_line::without_secrets;
 use crate::proc_files;
 use crate::recording_header::RecordingHeader;
 
+/// Children are looked for again after this share of the time so far,
+const SEARCH_SHARE: u32 = 10;
+/// but no later than this.
+const SEARCH_AT_LEAST: Duration = Duration::from_secs(3);
 /// Searches for children left out in a row at most: the kernel's lists may lack one while another ends, and in some
 /// containers the newest id is shown late.
-const SEARCHES_LEFT_OUT: u32 = 9;
+const SEARCHES_LEFT_OUT: u32 = 3;
 
 /// A process, from when it was first seen.
 #[derive(Debug)]
@@ -55,6 +60,10 @@ pub(crate) struct Processes {
     searched_at: Option<u32>,
     /// Searches left out since.
     searches_left_out: u32,
+    /// When these processes were first looked at.
+    begun: Instant,
+    /// When children were last looked for.
+    searched: Instant,
 }
 
 impl Processes {
@@ -68,6 +77,8 @@ impl Processes {
             lists_children: proc_files::lists_children(),
             searched_at: None,
             searches_left_out: 0,
+            begun: Instant::now(),
+            searched: Instant::now(),
         };
         processes.add(root);
         processes
@@ -89,16 +100,20 @@ impl Processes {
         self.find_recordings();
     }
 
-    /// Adds the children of known processes, unless nothing has begun on this machine since the last time: each thread has
-    /// a list of its own.
+    /// Adds the children of known processes. Each thread has a list of its own, so they are looked for less often in a
+    /// program that has run for long, and not at all while nothing has begun on this machine.
     fn find_children(&mut self) {
+        let wait = (self.begun.elapsed() / SEARCH_SHARE).min(SEARCH_AT_LEAST);
+        if self.searched_at.is_some() && self.searched.elapsed() < wait {
+            return;
+        }
         // Before the search, so that what begins meanwhile is looked for next time.
         let newest = proc_files::newest_id();
         if newest.is_some() && newest == self.searched_at && self.searches_left_out < SEARCHES_LEFT_OUT {
             self.searches_left_out += 1;
             return;
         }
-        (self.searched_at, self.searches_left_out) = (newest, 0);
+        (self.searched_at, self.searches_left_out, self.searched) = (newest, 0, Instant::now());
         let parents = if self.lists_children { Vec::new() } else { proc_files::all_parents() };
         let mut queue: Vec<u32> = self.alive().map(|watched| watched.record.pid).collect();
         while let Some(pid) = queue.pop() {
