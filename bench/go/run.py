@@ -8,12 +8,13 @@ once bare and once under `brimline run`, in turn first; a warm-up comes before e
 window of the recorded server holds the captures by time of `brimline run`'s defaults. Prints one JSON line a window and a summary.
 
 Two processors shared with others move a window by more than the captures cost; so the cost of one capture is measured by
-itself too, on the idle server: CPU seconds for many `brimline snapshot`s, which fetch all that a capture by time may fetch.
+itself too, on the idle server: CPU seconds for many `brimline snapshot`s, which fetch all that a capture by time may fetch,
+after each round, since a busy machine has everything take more of them.
+What recording costs is the captures' share and that of the process brimline together.
 """
 
 import argparse
 import json
-import os
 import pathlib
 import re
 import signal
@@ -24,12 +25,11 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 def cpu(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    """Seconds of all threads that live, to the nanosecond: a clock of ticks is too coarse for what is small here."""
+    return sum(int(file.read_text().split()[0]) for file in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def build(folder, package, name):
@@ -85,7 +85,7 @@ def one_capture(server, brimline, count):
             before = cpu(pid)
             for _ in range(count):
                 # As crates/capture/src/go/take.rs asks.
-                for query in ["heap?gc=1&debug=1", "heap"]:
+                for query in ["heap?gc=1&debug=1", "heap", ""]:
                     urllib.request.urlopen(f"http://{address}/debug/pprof/{query}").read()
             return whole, (cpu(pid) - before) / count
         finally:
@@ -102,7 +102,7 @@ def main():
     arguments = parser.parse_args()
     server = build(ROOT / "programs/go", "./growing_map/bounded", "brimline-bench-server")
     load = build(ROOT / "bench/go", "./load", "brimline-bench-load")
-    shares, own, bare = [], [], []
+    shares, own, bare, costs = [], [], [], []
     for number in range(arguments.rounds):
         pair = {}
         for recorded in [bool(number % 2), not number % 2]:
@@ -111,15 +111,20 @@ def main():
             print(json.dumps({"round": number, **row}), flush=True)
             pair[recorded] = row
         shares.append(pair[True]["server_cpu"] / pair[False]["server_cpu"] - 1)
-        bare.append(pair[False]["server_cpu"] / arguments.seconds * 60)
-        own.append(pair[True]["brimline_cpu"] / pair[False]["server_cpu"])
-    whole, heap = one_capture(server, arguments.brimline, 200)
+        bare.append(pair[False]["server_cpu"] / arguments.seconds)
+        own.append(pair[True]["brimline_cpu"] / arguments.seconds)
+        costs.append(one_capture(server, arguments.brimline, 80))
+    whole, heap = (statistics.median(cost) for cost in zip(*costs))
+    # Two captures of everything and four of the heap in a minute.
+    captures = (2 * whole + 4 * heap) / 60
+    server_load, brimline_load = statistics.median(bare), statistics.median(own)
     print(json.dumps({
         "server_cpu_of_one_capture": round(whole, 5), "of_the_heap_alone": round(heap, 5),
-        # Two captures of everything and four of the heap in a minute.
-        "captures_of_server": round((2 * whole + 4 * heap) / statistics.median(bare), 4),
+        "processors_of_server": round(server_load, 5), "processors_of_captures": round(captures, 5),
+        "processors_of_brimline": round(brimline_load, 5),
+        "captures_of_server": round(captures / server_load, 4), "brimline_of_server": round(brimline_load / server_load, 4),
+        "both_of_server": round((captures + brimline_load) / server_load, 4),
         "server_overhead_median": round(statistics.median(shares), 4), "server_overhead": [round(one, 4) for one in shares],
-        "brimline_cpu_of_server_median": round(statistics.median(own), 4),
     }))
 
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -104,4 +105,27 @@ func TestListensInFoldersWithLongPaths(t *testing.T) {
 	if found, _ := filepath.Glob(filepath.Join(folder, "*.sock")); len(found) != 1 {
 		t.Fatalf("expected one socket, found %v", found)
 	}
+}
+
+func TestEndKeepsACapture(t *testing.T) {
+	captures := t.TempDir()
+	t.Setenv(capturesVariable, captures)
+	End()
+	folders, _ := filepath.Glob(filepath.Join(captures, "end-*"))
+	if len(folders) != 1 {
+		t.Fatalf("expected one folder, found %v", folders)
+	}
+	for _, name := range []string{
+		"memstats-before.txt", "status.txt", "smaps.txt", "memstats.txt", "heap.pb.gz", "goroutine.pb.gz", "goroutines.txt",
+	} {
+		if file, err := os.Stat(filepath.Join(folders[0], name)); err != nil || file.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	version, err := os.ReadFile(filepath.Join(folders[0], "complete"))
+	if err != nil || !strings.HasPrefix(string(version), runtime.Version()) {
+		t.Errorf("found %q, %v", version, err)
+	}
+	t.Setenv(capturesVariable, "")
+	End()
 }

@@ -177,6 +177,19 @@ pub fn growth(captures: &[Census]) -> Vec<Growth> {
     rows
 }
 
+/// What tests have left behind: every goroutine at their end but the main one and that which waits for signals, which never
+/// ends. Most first.
+pub fn left_over(end: &Census) -> Vec<Growth> {
+    let stays = |key: &GroupKey| matches!(key.entry.as_str(), "main.main" | "runtime.main" | "os/signal.loop");
+    let mut rows = growth(std::slice::from_ref(end));
+    rows.retain(|row| !stays(&row.key));
+    for row in &mut rows {
+        row.counts = vec![0, row.last.count];
+        row.since_seconds = None;
+    }
+    rows
+}
+
 fn frames(profile: &Profile, stack: StackId) -> Vec<GoroutineFrame> {
     profile
         .frames_of(stack)
@@ -376,6 +389,16 @@ mod tests {
         assert!(rows[0].never_shrank() && rows[0].since_seconds == Some(2.0));
         assert_eq!(rows.iter().filter(|row| row.delta() > 0).count(), 1);
         assert_eq!(growth(&[]), []);
+    }
+
+    #[test]
+    fn tests_leave_all_but_the_main_goroutine() {
+        let rows = left_over(&Census::of_text(3.0, &text(2), false));
+        assert_eq!(
+            rows.iter().map(|row| (row.key.entry.as_str(), row.delta())).collect::<Vec<_>>(),
+            [("main.worker", 2)]
+        );
+        assert_eq!(left_over(&Census::of_text(3.0, &text(0), false)), []);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use brimline_analysis::places::Places;
 use brimline_profile::Profile;
 use brimline_profile::formats::go_memstats::MemStats;
 use brimline_profile::formats::recording::Recordings;
-use brimline_profile::series::{Point, Series, Signal};
+use brimline_profile::series::{Point, Series, Signal, Unit};
 use brimline_profile::value;
 use brimline_store::go_capture::{self, GoCaptureFolder, HEAP, MEMSTATS, captures_of};
 use brimline_store::node_capture::{self, NodeProfile};
@@ -32,8 +32,12 @@ const SITE: &str = "site_live_after_gc";
 /// Bytes allocated per second between two snapshots.
 const RATE: &str = "allocation_rate";
 
-/// Bytes of goroutines' stacks at the snapshots.
-const STACKS: &str = "goroutine_stacks";
+/// What the runtime of a Go program counts at the snapshots.
+const RUNTIME: [(&str, Unit, Signal); 3] = [
+    ("goroutines", Unit::Count, Signal::Count),
+    ("goroutine_stacks", Unit::Bytes, Signal::Reserved),
+    ("heap_inuse", Unit::Bytes, Signal::Reserved),
+];
 
 /// Where the numbers of a moment are.
 #[derive(Clone, Copy)]
@@ -63,8 +67,8 @@ struct Captured {
     allocated_bytes: Option<f64>,
     /// `None` where only the total is known.
     profile: Option<Profile>,
-    /// Of goroutines, in Go programs.
-    stack_bytes: Option<f64>,
+    /// Of a Go program: the values of [`RUNTIME`].
+    runtime: [Option<f64>; RUNTIME.len()],
     /// The main module of a Go program, whose packages are the project's.
     module: Option<String>,
 }
@@ -88,12 +92,13 @@ pub(crate) fn add(
     let filter = args.filter.filter();
     let mut heaps: BTreeMap<u32, Vec<Point>> = BTreeMap::new();
     let mut allocated: BTreeMap<u32, Vec<Point>> = BTreeMap::new();
-    let mut stacks: BTreeMap<u32, Vec<Point>> = BTreeMap::new();
+    let mut runtime: BTreeMap<(usize, u32), Vec<Point>> = BTreeMap::new();
     let mut rows: HashMap<String, Vec<(usize, f64)>> = HashMap::new();
     let mut times = Vec::new();
     let mut collected = true;
     let symbols = LocalFiles::default();
-    let wanted = args.value.as_deref().is_none_or(|metric| [LIVE, SITE, RATE, STACKS].contains(&metric));
+    let is_ours = |metric: &str| [LIVE, SITE, RATE].contains(&metric) || RUNTIME.iter().any(|row| row.0 == metric);
+    let wanted = args.value.as_deref().is_none_or(is_ours);
     let by_time = if wanted { by_time(run, args.select.process)? } else { Vec::new() };
     // Sites of several processes cannot be summed at moments that are one process's alone.
     let has_sites = |pid: u32| {
@@ -122,8 +127,11 @@ pub(crate) fn add(
             Source::ByTime(capture) => has_sites(capture.record.pid),
         };
         for captured in found {
-            if let Some(bytes) = captured.stack_bytes {
-                stacks.entry(captured.pid).or_default().push(Point::new(seconds, bytes));
+            for (row, value) in captured.runtime.into_iter().enumerate() {
+                let points = value.map(|value| Point::new(seconds, value));
+                if points.is_some() {
+                    runtime.entry((row, captured.pid)).or_default().extend(points);
+                }
             }
             heaps.entry(captured.pid).or_default().push(Point::new(seconds, captured.live_bytes));
             if let Some(bytes) = captured.allocated_bytes {
@@ -164,11 +172,16 @@ pub(crate) fn add(
         let subject = names.get(&pid).cloned().unwrap_or_default();
         input.series.push(Series { metric: LIVE.into(), subject, signal: Some(heap), points, ..Series::default() });
     }
-    let rates = allocated.into_iter().map(|(pid, totals)| (RATE, pid, rates(&totals)));
-    for (metric, pid, points) in rates.chain(stacks.into_iter().map(|(pid, points)| (STACKS, pid, points))) {
+    for (pid, totals) in allocated {
         let subject = names.get(&pid).cloned().unwrap_or_default();
-        let signal = Some(Signal::Reserved);
-        input.series.push(Series { metric: metric.into(), subject, signal, points, ..Series::default() });
+        let (signal, points) = (Some(Signal::Reserved), rates(&totals));
+        input.series.push(Series { metric: RATE.into(), subject, signal, points, ..Series::default() });
+    }
+    for ((row, pid), points) in runtime {
+        let subject = names.get(&pid).cloned().unwrap_or_default();
+        let (metric, unit, signal) = RUNTIME[row];
+        let (metric, signal) = (metric.to_owned(), Some(signal));
+        input.series.push(Series { metric, subject, unit, signal, points, ..Series::default() });
     }
     let mut labels: Vec<(String, Vec<(usize, f64)>)> = rows.into_iter().collect();
     labels.sort_by(|a, b| a.0.cmp(&b.0));
@@ -223,7 +236,7 @@ fn read(
                     live_bytes,
                     allocated_bytes,
                     profile,
-                    stack_bytes: None,
+                    runtime: [None; RUNTIME.len()],
                     module: None,
                 });
             }
@@ -281,8 +294,9 @@ fn of_go(capture: &GoCaptureFolder) -> anyhow::Result<Option<Captured>> {
     };
     let module = capture.record.module.clone();
     let (live_bytes, allocated_bytes) = (stats.heap_alloc as f64, Some(stats.total_alloc as f64));
-    let stack_bytes = Some(stats.stack_inuse as f64);
-    Ok(Some(Captured { pid: capture.record.pid, live_bytes, allocated_bytes, profile, stack_bytes, module }))
+    let goroutines = capture.record.goroutines.map(|count| count as f64);
+    let runtime = [goroutines, Some(stats.stack_inuse as f64), Some(stats.heap_inuse as f64)];
+    Ok(Some(Captured { pid: capture.record.pid, live_bytes, allocated_bytes, profile, runtime, module }))
 }
 
 /// A Node isolate: its live heap with what hangs on it outside, as V8 counts them, its sites from the sampled profile.
@@ -290,5 +304,5 @@ fn of_node(profile: &NodeProfile, maps: &SourceMaps) -> anyhow::Result<Captured>
     let live_bytes = (profile.state.used_heap_bytes + profile.state.external_bytes) as f64;
     let read = heapprofile::read(&profile.read()?, &profile.path, maps)?;
     let (pid, profile) = (profile.state.pid, Some(read));
-    Ok(Captured { pid, live_bytes, allocated_bytes: None, profile, stack_bytes: None, module: None })
+    Ok(Captured { pid, live_bytes, allocated_bytes: None, profile, runtime: [None; RUNTIME.len()], module: None })
 }

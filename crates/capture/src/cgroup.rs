@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::proc_files;
+
 /// A limit at or above this is none: version 1 writes the largest page-aligned i64.
 const NO_LIMIT: u64 = 1 << 60;
 
@@ -93,7 +95,7 @@ pub(crate) struct GroupState {
 
 /// The state of the group of process `pid`; `None` where it has none that can be seen.
 pub(crate) fn state_of(pid: u32) -> Option<GroupState> {
-    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let groups = proc_files::read_text(Path::new(&format!("/proc/{pid}/cgroup")))?;
     find_state(&groups, Path::new("/sys/fs/cgroup"))
 }
 
@@ -109,7 +111,7 @@ impl OomWatch {
     /// Looks at the group that `pid` is in now. A program may change its group after its start; kills from before it
     /// was seen there are not its own.
     pub(crate) fn follow(&mut self, pid: u32) {
-        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let groups = proc_files::read_text(Path::new(&format!("/proc/{pid}/cgroup"))).unwrap_or_default();
         self.enter(groups, Path::new("/sys/fs/cgroup"));
     }
 
@@ -145,15 +147,11 @@ fn find_state(groups: &str, mount: &Path) -> Option<GroupState> {
             let Some(current) = read_number(&folder.join(current_name)) else { continue };
             let limit_name = if is_first { "memory.limit_in_bytes" } else { "memory.max" };
             let limit = read_number(&folder.join(limit_name)).filter(|limit| *limit < NO_LIMIT);
-            let event = |file: &str, name: &str| {
-                let text = fs::read_to_string(folder.join(file)).ok()?;
-                text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
-            };
-            let (limit_hits, oom_kills) = if is_first {
-                (read_number(&folder.join("memory.failcnt")), event("memory.oom_control", "oom_kill "))
-            } else {
-                (event("memory.events", "max "), event("memory.events", "oom_kill "))
-            };
+            let events = folder.join(if is_first { "memory.oom_control" } else { "memory.events" });
+            let events = proc_files::read_text(&events).unwrap_or_default();
+            let event = |name: &str| events.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+            let limit_hits = if is_first { read_number(&folder.join("memory.failcnt")) } else { event("max ") };
+            let oom_kills = event("oom_kill ");
             return Some(GroupState { current: Some(current), limit, limit_hits, oom_kills });
         }
     }
@@ -161,7 +159,7 @@ fn find_state(groups: &str, mount: &Path) -> Option<GroupState> {
 }
 
 fn read_number(path: &Path) -> Option<u64> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
+    proc_files::read_text(path)?.trim().parse().ok()
 }
 
 #[cfg(test)]

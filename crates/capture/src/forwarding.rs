@@ -55,6 +55,11 @@ impl<'a> Forwarding<'a> {
         }
     }
 
+    /// Whether a signal waits for a capture.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
     /// Passes on what has waited enough.
     pub(crate) fn pass_on(&mut self) {
         let Some((signal, deadline)) = self.waiting else { return };

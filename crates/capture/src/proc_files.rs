@@ -1,7 +1,8 @@
 //! What `/proc` says about a process. Everything is `None` when the process is gone or not ours to read.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 /// Fields of `/proc/<pid>/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,10 @@ pub(crate) struct Stat {
     pub(crate) state: u8,
     /// Clock ticks since boot; with the id it names a process for good.
     pub(crate) start_ticks: u64,
+    /// Page faults so far that the kernel answered from memory.
+    pub(crate) minor_faults: u64,
+    /// Page faults so far that read a disk.
+    pub(crate) major_faults: u64,
 }
 
 /// Fields of `/proc/<pid>/status`, in bytes.
@@ -41,8 +46,15 @@ fn path(pid: u32, file: &str) -> PathBuf {
 }
 
 fn read(pid: u32, file: &str) -> Option<String> {
-    let bytes = fs::read(path(pid, file)).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    read_text(&path(pid, file))
+}
+
+/// The whole of a file that the kernel writes as it is read. `std::fs::read` would ask for its size, which is 0, and begin
+/// with 32 bytes: twice the calls, of what is done every second for as long as a program runs.
+pub(crate) fn read_text(path: &Path) -> Option<String> {
+    let mut bytes = Vec::with_capacity(4096);
+    fs::File::open(path).ok()?.take(u64::MAX).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 pub(crate) fn stat(pid: u32) -> Option<Stat> {
@@ -55,20 +67,17 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let mut fields = rest.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
     let parent_pid = fields.next()?.parse().ok()?;
-    let start_ticks = fields.nth(17)?.parse().ok()?;
-    Some(Stat { parent_pid, state, start_ticks })
+    // Fields 10 to 12 are minflt, cminflt and majflt, 22 is starttime; the parent's id is the fourth.
+    let minor_faults = fields.nth(5)?.parse().ok()?;
+    let major_faults = fields.nth(1)?.parse().ok()?;
+    let start_ticks = fields.nth(9)?.parse().ok()?;
+    Some(Stat { parent_pid, state, start_ticks, minor_faults, major_faults })
 }
 
-/// Page faults so far: those that the kernel answered from memory, and those that read a disk.
-pub(crate) fn faults(pid: u32) -> Option<(u64, u64)> {
-    parse_faults(&read(pid, "stat")?)
-}
-
-fn parse_faults(text: &str) -> Option<(u64, u64)> {
-    let mut fields = text[text.rfind(')')? + 1..].split_ascii_whitespace();
-    // minflt, cminflt, majflt: fields 10 to 12, the state being the third.
-    let minor = fields.nth(7)?.parse().ok()?;
-    Some((minor, fields.nth(1)?.parse().ok()?))
+/// The id given last to a process or thread of this machine, as far as this process sees it: while it stays the same,
+/// nothing new has begun. `None` where the kernel does not say.
+pub(crate) fn newest_id() -> Option<u32> {
+    read_text(Path::new("/proc/loadavg"))?.split_ascii_whitespace().nth(4)?.parse().ok()
 }
 
 /// Whether the process exists and is no zombie.
@@ -192,7 +201,7 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
     let Ok(tasks) = fs::read_dir(path(pid, "task")) else { return Vec::new() };
     let mut children = Vec::new();
     for task in tasks.flatten() {
-        if let Ok(text) = fs::read_to_string(task.path().join("children")) {
+        if let Some(text) = read_text(&task.path().join("children")) {
             children.extend(text.split_ascii_whitespace().filter_map(|child| child.parse::<u32>().ok()));
         }
     }
@@ -256,24 +265,25 @@ mod tests {
 
     #[test]
     fn reads_a_hostile_name() {
-        let mut text = "7 (a) S (b) R 1 2) Z 42 ".to_owned();
-        text.push_str(&"0 ".repeat(17));
-        text.push_str("12345 9");
-        assert_eq!(parse_stat(&text), Some(Stat { parent_pid: 42, state: b'Z', start_ticks: 12345 }));
+        let text = "7 (a) S (b) R 1 2) Z 42 7 7 0 -1 4194304 1234 5 67 8 9 10 0 0 20 0 1 0 12345 9";
+        let stat = Stat { parent_pid: 42, state: b'Z', start_ticks: 12345, minor_faults: 1234, major_faults: 67 };
+        assert_eq!(parse_stat(text), Some(stat));
         assert_eq!(parse_stat("7 (a"), None);
     }
 
     #[test]
-    fn faults_stand_behind_the_flags() {
-        assert_eq!(parse_faults("7 (a) b) S 1 7 7 0 -1 4194304 1234 5 67 8 9 10"), Some((1234, 67)));
-        assert_eq!(parse_faults("7 (a"), None);
-        assert!(faults(std::process::id()).unwrap().0 > 0);
+    fn the_newest_id_tells_of_a_new_process() {
+        let before = newest_id().unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        assert!(newest_id().unwrap() != before);
+        child.wait().unwrap();
     }
 
     #[test]
     fn reads_this_process() {
         let pid = std::process::id();
         let status = status(pid).unwrap();
+        assert!(stat(pid).unwrap().minor_faults > 0);
         assert!(status.rss > Some(0) && status.max_rss >= status.rss && status.vms >= status.rss);
         assert!(rollup(pid).unwrap().pss > Some(0));
         assert!(open_fds(pid).unwrap() >= 3);

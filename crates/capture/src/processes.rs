@@ -2,12 +2,21 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use brimline_store::{ProcessRecord, RunFolder, Timestamp, artifacts};
 
 use crate::command_line::without_secrets;
 use crate::proc_files;
 use crate::recording_header::RecordingHeader;
+
+/// Children are looked for again after this share of the time so far,
+const SEARCH_SHARE: u32 = 10;
+/// but no later than this.
+const SEARCH_AT_LEAST: Duration = Duration::from_secs(3);
+/// Searches for children left out in a row at most: the kernel's lists may lack one while another ends, and in some
+/// containers the newest id is shown late.
+const SEARCHES_LEFT_OUT: u32 = 3;
 
 /// A process, from when it was first seen.
 #[derive(Debug)]
@@ -18,11 +27,19 @@ pub(crate) struct Watched {
     pub(crate) recording: Option<PathBuf>,
     /// Its effective user at the last sample.
     pub(crate) user: Option<u32>,
+    /// Minor and major page faults at the last look.
+    pub(crate) faults: Option<(u64, u64)>,
     /// Samples until the costly figures are due again.
     pub(crate) rollup_wait: u32,
+    /// How often they were measured.
+    pub(crate) rollups: u32,
 }
 
 impl Watched {
+    fn new(start_ticks: u64, record: ProcessRecord) -> Self {
+        Self { start_ticks, record, recording: None, user: None, faults: None, rollup_wait: 0, rollups: 0 }
+    }
+
     pub(crate) fn is_alive(&self) -> bool {
         self.record.end.is_none()
     }
@@ -39,6 +56,14 @@ pub(crate) struct Processes {
     seen_recordings: BTreeSet<String>,
     python_versions: BTreeSet<String>,
     lists_children: bool,
+    /// The newest id on this machine at the last search for children; `None` if they are to be looked for.
+    searched_at: Option<u32>,
+    /// Searches left out since.
+    searches_left_out: u32,
+    /// When these processes were first looked at.
+    begun: Instant,
+    /// When children were last looked for.
+    searched: Instant,
 }
 
 impl Processes {
@@ -50,6 +75,10 @@ impl Processes {
             seen_recordings: BTreeSet::new(),
             python_versions: BTreeSet::new(),
             lists_children: proc_files::lists_children(),
+            searched_at: None,
+            searches_left_out: 0,
+            begun: Instant::now(),
+            searched: Instant::now(),
         };
         processes.add(root);
         processes
@@ -67,6 +96,24 @@ impl Processes {
     /// Looks for new processes and recordings, and for those that have ended.
     pub(crate) fn refresh(&mut self) {
         self.mark_ended();
+        self.find_children();
+        self.find_recordings();
+    }
+
+    /// Adds the children of known processes. Each thread has a list of its own, so they are looked for less often in a
+    /// program that has run for long, and not at all while nothing has begun on this machine.
+    fn find_children(&mut self) {
+        let wait = (self.begun.elapsed() / SEARCH_SHARE).min(SEARCH_AT_LEAST);
+        if self.searched_at.is_some() && self.searched.elapsed() < wait {
+            return;
+        }
+        // Before the search, so that what begins meanwhile is looked for next time.
+        let newest = proc_files::newest_id();
+        if newest.is_some() && newest == self.searched_at && self.searches_left_out < SEARCHES_LEFT_OUT {
+            self.searches_left_out += 1;
+            return;
+        }
+        (self.searched_at, self.searches_left_out, self.searched) = (newest, 0, Instant::now());
         let parents = if self.lists_children { Vec::new() } else { proc_files::all_parents() };
         let mut queue: Vec<u32> = self.alive().map(|watched| watched.record.pid).collect();
         while let Some(pid) = queue.pop() {
@@ -77,16 +124,16 @@ impl Processes {
             };
             queue.extend(children.into_iter().filter(|child| self.add(*child)));
         }
-        self.find_recordings();
     }
 
     /// Notes the end of processes that are gone.
     pub(crate) fn mark_ended(&mut self) {
         for watched in self.list.iter_mut().filter(|watched| watched.is_alive()) {
-            let same = proc_files::stat(watched.record.pid)
-                .is_some_and(|stat| stat.start_ticks == watched.start_ticks && !matches!(stat.state, b'Z' | b'X'));
-            if !same {
-                watched.record.end = Some(Timestamp::now());
+            let same =
+                |stat: &proc_files::Stat| stat.start_ticks == watched.start_ticks && !matches!(stat.state, b'Z' | b'X');
+            match proc_files::stat(watched.record.pid).filter(same) {
+                Some(stat) => watched.faults = Some((stat.minor_faults, stat.major_faults)),
+                None => watched.record.end = Some(Timestamp::now()),
             }
         }
     }
@@ -105,7 +152,8 @@ impl Processes {
             command: proc_files::command_line(pid).map(|command| without_secrets(&command)).unwrap_or_default(),
             ..ProcessRecord::default()
         };
-        self.push(Watched { start_ticks: stat.start_ticks, record, recording: None, user: None, rollup_wait: 0 });
+        let faults = Some((stat.minor_faults, stat.major_faults));
+        self.push(Watched { faults, ..Watched::new(stat.start_ticks, record) });
         true
     }
 
@@ -126,6 +174,10 @@ impl Processes {
             let started = Timestamp(header.start_unix_ns);
             let fits = |watched: &Watched| watched.record.end.is_none_or(|end| started <= end);
             let known = self.places.get(&file.pid).is_some_and(|place| fits(&self.list[*place]));
+            if !known {
+                // Its children began before it was known.
+                self.searched_at = None;
+            }
             if !known && !self.add(file.pid) {
                 let record = ProcessRecord {
                     pid: file.pid,
@@ -134,7 +186,7 @@ impl Processes {
                     end: Some(Timestamp::now()),
                     ..ProcessRecord::default()
                 };
-                self.push(Watched { start_ticks: 0, record, recording: None, user: None, rollup_wait: 0 });
+                self.push(Watched::new(0, record));
             }
             let watched = &mut self.list[self.places[&file.pid]];
             watched.record.start = watched.record.start.min(started);

@@ -8,23 +8,22 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use brimline_store::private_file::{self, Durability};
-use brimline_store::{
-    Database, ProcessRecord, ProgramExit, RunEnd, RunFolder, RunLock, RunName, RunRecord, Store, StoreError, Timestamp,
-    Tracking, artifacts,
-};
+use brimline_store::{Database, ProgramExit, RunFolder, RunLock, RunName, RunRecord, Store, Timestamp, Tracking};
 use brimline_store::{go_capture, node_capture};
 
 use crate::cgroup::OomWatch;
-use crate::close::{close_recordings, close_some};
+use crate::close::close_some;
 use crate::error::{LaunchError, SnapshotError};
 use crate::forwarding::Forwarding;
-use crate::go::{self, GoEvent, GoRecorder, GoState, TestRun};
+use crate::go::{self, GoEvent, GoRecorder, GoState};
 use crate::launch::{self, Streams};
+use crate::looks::Looks;
 use crate::node::{self, Depth};
 use crate::observer::{Observer, Problem};
 use crate::phases::{Conductor, Control, LogWatch, PhaseOutcome, PhasePlan};
 use crate::plan::Plan;
 use crate::processes::Processes;
+use crate::run_end::finish;
 use crate::sampler;
 use crate::series_writer::SeriesWriter;
 use crate::signals::{News, Signals};
@@ -39,10 +38,6 @@ const LEAST_FREE_BYTES: u64 = 4 << 20;
 /// Times of the first samples; from then on they follow the plan's interval.
 const FIRST_SAMPLES: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500)];
-/// Time between two looks at the resident set, from which the last sample comes.
-const LOOK: Duration = Duration::from_millis(100);
-/// The same while memory nears a threshold.
-const NEAR_LOOK: Duration = Duration::from_millis(50);
 /// How long an urgent snapshot waits for a collection: memory grows meanwhile.
 const URGENT_TIMEOUT: Duration = Duration::from_secs(1);
 /// `run.json` is brought up to date this often while the program runs, and recordings of processes that have ended are
@@ -89,12 +84,12 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
         }
     };
     let mut environment = environment(plan, run.as_mut(), &mut problems);
-    let test_run =
+    let with_captures =
         run.as_ref().filter(|_| !plan.go.off).and_then(|run| prepare_go(plan, run, &mut environment, &mut problems));
     if let Some(run) = &run {
         prepare_node(plan, run, &mut environment, &mut problems);
     }
-    let command = test_run.map_or_else(|| plan.command.clone(), |test_run| test_run.command);
+    let command = with_captures.unwrap_or_else(|| plan.command.clone());
     let signals = Signals::install(plan.triggers.on_signal)
         .map_err(|source| LaunchError::Failed { command: plan.command[0].to_string_lossy().into_owned(), source })?;
     let own_max_rss = proc_files::status(std::process::id()).and_then(|status| status.max_rss);
@@ -145,6 +140,7 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
             processes,
             problems: Vec::new(),
             go: go_sender.clone(),
+            told: Default::default(),
             forwarding: Forwarding::new(pid, &go_state, go_sender.clone(), run.as_ref().map(|run| run.folder.clone())),
             control: &control,
             oom: OomWatch::default(),
@@ -202,26 +198,24 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
     Ok(Outcome { exit, folder, record, phases, problems, oom_killed, seconds })
 }
 
-/// Prepares the places where Go programs leave their sockets and profiles; what else to start for `go test`.
+/// Prepares the places where Go programs leave their sockets and captures; what to start instead for `go test` and
+/// `go run`.
 fn prepare_go(
     plan: &Plan,
     run: &Run,
     environment: &mut Vec<(OsString, OsString)>,
     problems: &mut Problems<'_>,
-) -> Option<TestRun> {
-    let sockets = go::sockets_path(&run.folder);
-    let prepared = private_file::ensure_folder(&sockets).and_then(|()| TestRun::prepare(&plan.command, &run.folder));
+) -> Option<Vec<OsString>> {
+    let (sockets, captures) = (go::sockets_path(&run.folder), go_capture::captures_path(&run.folder));
+    let prepared = private_file::ensure_folder(&sockets)
+        .and_then(|()| private_file::ensure_folder(&captures))
+        .and_then(|()| go::with_captures(&plan.command, &run.folder));
     environment.push((go::SOCKETS_VARIABLE.into(), sockets.into()));
-    match prepared {
-        Ok(test_run) => {
-            environment.extend(test_run.iter().map(|test_run| test_run.environment.clone()));
-            test_run
-        }
-        Err(error) => {
-            problems.tell(Problem::GoCaptureFailed { reason: chain(&error) });
-            None
-        }
-    }
+    environment.push((go::CAPTURES_VARIABLE.into(), captures.into()));
+    prepared.unwrap_or_else(|error| {
+        problems.tell(Problem::GoCaptureFailed { reason: chain(&error) });
+        None
+    })
 }
 
 /// Has Node programs load what samples them.
@@ -249,6 +243,8 @@ fn close_go(run: &Run, found: Vec<Problem>, problems: &mut Problems<'_>) {
         problems.tell(Problem::GoCaptureFailed { reason: chain(&error) });
     }
     go_capture::remove_targets(&run.folder);
+    // Gone only where it is empty.
+    let _ = fs::remove_dir(go_capture::captures_path(&run.folder));
     // Empty unless a program was killed: then its socket is of no use to anyone.
     let _ = fs::remove_dir_all(go::sockets_path(&run.folder));
 }
@@ -394,6 +390,8 @@ struct Watch<'a> {
     processes: Processes,
     problems: Vec<Problem>,
     go: mpsc::Sender<GoEvent>,
+    /// The processes that were told there, and when.
+    told: (Vec<u32>, Duration),
     forwarding: Forwarding<'a>,
     control: &'a Control,
     oom: OomWatch,
@@ -431,14 +429,15 @@ impl Watch<'_> {
         let mut peak = None;
         let mut is_near = false;
         let mut wanted = Vec::new();
+        let mut looks = Looks::default();
         loop {
             let elapsed = self.clock.elapsed();
             let rss = if elapsed >= next_sample {
                 self.processes.refresh();
-                self.oom.follow(self.pid);
-                let alive = self.processes.alive().map(|watched| watched.record.pid).collect();
-                // Without a listener Go programs are left alone.
-                let _ = self.go.send(GoEvent::Processes(alive));
+                if elapsed < SAVE_INTERVAL || elapsed >= next_save {
+                    self.oom.follow(self.pid);
+                }
+                self.tell_processes(elapsed);
                 let samples = sampler::sample(&mut self.processes, elapsed.as_secs_f64(), interval);
                 self.append(&mut series, &samples);
                 let state = sampler::live_state(&samples, elapsed.as_secs_f64(), peak);
@@ -458,7 +457,7 @@ impl Watch<'_> {
             is_near = near || (is_near && triggers.watches_memory());
             due.extend(triggers.by_time(elapsed));
             due.append(&mut wanted);
-            let look = if is_near { NEAR_LOOK } else { LOOK };
+            let look = looks.after(rss, triggers.watches_memory() || self.forwarding.is_waiting(), is_near);
             let wake = (elapsed + look).min(next_sample).min(triggers.next_time().unwrap_or(Duration::MAX));
             let pause = wake.saturating_sub(self.clock.elapsed()).as_millis().clamp(1, 1000);
             let mut has_ended = false;
@@ -481,6 +480,17 @@ impl Watch<'_> {
         }
         self.close_series(series);
         Watched { processes: self.processes, oom: self.oom, problems: self.problems }
+    }
+
+    /// Tells who lives: what each executes is looked at, soon after the start and less often later.
+    fn tell_processes(&mut self, elapsed: Duration) {
+        let alive: Vec<u32> = self.processes.alive().map(|watched| watched.record.pid).collect();
+        if alive == self.told.0 && elapsed < self.told.1 + (elapsed / 10).min(SAVE_INTERVAL) {
+            return;
+        }
+        self.told = (alive.clone(), elapsed);
+        // Without a listener Go programs are left alone.
+        let _ = self.go.send(GoEvent::Processes(alive));
     }
 
     fn pass(&mut self, signal: i32, from_kernel: bool) {
@@ -543,58 +553,5 @@ impl Watch<'_> {
         if let Err(error) = series.append(&last).and_then(|()| series.close()) {
             self.tell(Problem::SeriesStopped { reason: chain(&error) });
         }
-    }
-}
-
-pub(crate) fn finish(
-    store: &Store,
-    database: Option<Database>,
-    run: &mut Run,
-    exit: ProgramExit,
-    processes: &Processes,
-    problems: &mut Problems<'_>,
-) {
-    run.record.end = Some(RunEnd { at: Timestamp::now(), exit });
-    run.record.processes = processes.records();
-    run.record.python_versions = processes.python_versions();
-    for process in &run.record.processes {
-        if let Some(reason) = &process.refused {
-            problems.tell(Problem::Refused { pid: process.pid, reason: reason.clone() });
-        }
-    }
-    for refusal in artifacts::refusals(&run.folder).unwrap_or_default() {
-        let reason = Some(refusal.reason.clone());
-        match run.record.processes.iter_mut().find(|process| process.pid == refusal.pid) {
-            Some(process) => process.refused = reason,
-            // It ended before it was seen.
-            None => run.record.processes.push(ProcessRecord {
-                pid: refusal.pid,
-                refused: reason,
-                ..ProcessRecord::default()
-            }),
-        }
-        problems.tell(Problem::Refused { pid: refusal.pid, reason: refusal.reason });
-    }
-    match close_recordings(&run.folder) {
-        Ok(closed) => {
-            for (_, error) in closed.failures {
-                problems.tell(Problem::NotClosed { reason: chain(&error) });
-            }
-        }
-        Err(error) => problems.tell(Problem::NotClosed { reason: chain(&error) }),
-    }
-    run.record.problems = problems.list.iter().map(ToString::to_string).collect();
-    if let Err(error) = write_down(store, database, run) {
-        problems.tell(Problem::RecordNotWritten { reason: chain(&error) });
-    }
-}
-
-fn write_down(store: &Store, database: Option<Database>, run: &mut Run) -> Result<(), StoreError> {
-    run.folder.save(&run.record, Durability::Synced)?;
-    // Marks and snapshots that came from other processes are in the events.
-    run.record = run.folder.load()?;
-    match database {
-        Some(mut database) => database.index(&run.folder),
-        None => store.index(&run.folder),
     }
 }

@@ -11,8 +11,10 @@ use crate::proc_files;
 use crate::processes::{Processes, Watched};
 use crate::recording_header::RecordingHeader;
 
-/// The costly figures (PSS, USS, heap) may take this share of a sample's interval: they hold a lock of the process.
-const ROLLUP_SHARE: u32 = 200;
+/// The costly figures (PSS, USS, heap) may take this share of the time: they walk all pages and hold a lock of the process.
+const ROLLUP_SHARE: u32 = 10_000;
+/// Samples between two of them at most.
+const ROLLUP_WAIT: u32 = 300;
 
 /// One sample of every living process.
 pub(crate) fn sample(processes: &mut Processes, seconds: f64, interval: Duration) -> Vec<Sample> {
@@ -45,7 +47,6 @@ fn sample_process(watched: &mut Watched, seconds: f64, interval: Duration) -> Op
     }
     watched.record.last_rss_bytes = status.rss;
     watched.record.max_rss_bytes = watched.record.max_rss_bytes.max(status.max_rss);
-    let faults = proc_files::faults(pid);
     let mut sample = Sample {
         seconds,
         pid,
@@ -56,8 +57,8 @@ fn sample_process(watched: &mut Watched, seconds: f64, interval: Duration) -> Op
         swap_bytes: status.swap,
         mapped_file_bytes: status.mapped_files,
         shared_bytes: status.shared,
-        minor_faults: faults.map(|faults| faults.0),
-        major_faults: faults.map(|faults| faults.1),
+        minor_faults: watched.faults.map(|faults| faults.0),
+        major_faults: watched.faults.map(|faults| faults.1),
         threads: status.threads,
         open_fds: proc_files::open_fds(pid),
         ..Sample::default()
@@ -69,8 +70,11 @@ fn sample_process(watched: &mut Watched, seconds: f64, interval: Duration) -> Op
             sample.uss_bytes = rollup.uss;
         }
         sample.heap_bytes = proc_files::heap(pid);
-        let budget = (interval / ROLLUP_SHARE).max(Duration::from_micros(100));
-        watched.rollup_wait = (start.elapsed().as_micros() / budget.as_micros()).min(600) as u32;
+        let budget = (interval / ROLLUP_SHARE).max(Duration::from_micros(1));
+        let wait = (start.elapsed().as_micros() / budget.as_micros()).min(u128::from(ROLLUP_WAIT)) as u32;
+        // Programs that live for seconds have some, too.
+        watched.rollup_wait = wait.min(watched.rollups);
+        watched.rollups = watched.rollups.saturating_add(1);
     } else {
         watched.rollup_wait -= 1;
     }

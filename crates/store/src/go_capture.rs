@@ -48,6 +48,8 @@ pub const GOROUTINELEAK: &str = "goroutineleak.pb.gz";
 pub const METRICS: &str = "metrics.json";
 /// What is known about the capture itself.
 const RECORD: &str = "capture.json";
+/// [`GoCapture::trigger`] of what a test binary leaves at its end.
+pub const AFTER_TESTS: &str = "go test";
 /// How the folder of a capture inside a snapshot ends.
 pub const SUFFIX: &str = ".go";
 /// No artifact is larger.
@@ -83,6 +85,8 @@ pub struct GoCapture {
     pub seconds: Vec<(String, f64)>,
     /// `GOGC`, `GOMEMLIMIT` and `GODEBUG` as the process was started with.
     pub environment: Vec<(String, String)>,
+    /// How many goroutines there were, where the program told it.
+    pub goroutines: Option<u64>,
     /// The memory limit of the process's control group.
     pub memory_limit_bytes: Option<u64>,
     /// What could not be fetched, in words.

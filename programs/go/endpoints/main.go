@@ -47,6 +47,17 @@ func guarded(handler http.Handler) http.Handler {
 	})
 }
 
+// unnamed refuses requests to a host of any name, as careful servers on unix sockets do against pages in browsers.
+func unnamed(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != "" {
+			http.Error(w, "host not allowed: "+r.Host, http.StatusForbidden)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
 // eat takes memory until the kernel ends it.
 func eat() {
 	var eaten [][]byte
@@ -121,6 +132,9 @@ func main() {
 		time.Sleep(time.Hour)
 	case "tls":
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate()}})
+	}
+	if os.Getenv("SOCKET") != "" {
+		handler = unnamed(handler)
 	}
 	panic(http.Serve(listener, handler))
 }

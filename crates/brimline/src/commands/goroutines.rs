@@ -5,11 +5,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use brimline_analysis::goroutines::{Census, Group, GroupKey, Growth, growth};
+use brimline_analysis::goroutines::{Census, Group, GroupKey, Growth, growth, left_over};
 use brimline_pprof::{Limits, View, inflate};
 use brimline_profile::Profile;
 use brimline_profile::formats::go_goroutines::{GoroutineFrame, goroutines};
-use brimline_store::go_capture::{GOROUTINE, GOROUTINELEAK, GOROUTINES};
+use brimline_store::go_capture::{self, GOROUTINE, GOROUTINELEAK, GOROUTINES};
 use serde_json::{Value, json};
 
 use crate::exit_code::ExitCode;
@@ -32,6 +32,7 @@ const LEAST_GROWTH: i64 = 3;
   brimline goroutines                    latest run: leaks the runtime has found, then groups that grew
   brimline goroutines web --since warm   growth since the mark `warm`
   brimline goroutines web@end --all      every group there was
+  brimline run -- go test ./... && brimline goroutines --fail-on-leak   what tests have left behind
 
 Leaks are exact where the program was built with GOEXPERIMENT=goroutineleakprofile (Go 1.26). Elsewhere a group
 that grows between captures is a suspicion: a server under more load has more of them too.")]
@@ -50,7 +51,7 @@ pub(crate) struct Args {
     /// JSON, all rows unless --top.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Exit code 1 when goroutines leak.
+    /// Exit code 1 when goroutines leak, or are left when the tests of a package have ended.
     #[arg(long)]
     pub(crate) fail_on_leak: bool,
     /// Which store, which processes.
@@ -72,6 +73,8 @@ struct Answer {
     /// What the runtime has found; `None` where it does not look.
     leaks: Option<Census>,
     growth: Vec<Growth>,
+    /// The test binary whose end this is: what there is then was left behind.
+    test: Option<String>,
 }
 
 /// Carries the command out.
@@ -124,7 +127,10 @@ pub(crate) fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     out.flush()?;
-    let leaks = answers.iter().any(|answer| answer.leaks.as_ref().is_some_and(|leaks| leaks.total > 0));
+    let leaks = answers.iter().any(|answer| {
+        let left = answer.test.is_some() && !answer.growth.is_empty();
+        left || answer.leaks.as_ref().is_some_and(|leaks| leaks.total > 0)
+    });
     Ok(if leaks && args.fail_on_leak { ExitCode::BAD_NEWS } else { ExitCode::FINE })
 }
 
@@ -184,6 +190,8 @@ impl Answer {
             None => None,
         };
         let total = captures.last().map_or(0, |census| census.total);
+        let test = last.map(|moment| &moment.capture.record).filter(|record| record.trigger == go_capture::AFTER_TESTS);
+        let test = test.map(|record| record.package.clone().unwrap_or_default());
         let stats = last.and_then(|moment| moment.before().or_else(|| moment.after()));
         Ok(Self {
             process,
@@ -191,7 +199,11 @@ impl Answer {
             seconds: captures.iter().map(|census| census.seconds).collect(),
             stack_bytes: stats.and_then(|stats| stats.stack_inuse.checked_div(total)),
             leaks,
-            growth: growth(&captures),
+            growth: match captures.last() {
+                Some(end) if test.is_some() => left_over(end),
+                _ => growth(&captures),
+            },
+            test,
         })
     }
 
@@ -202,7 +214,8 @@ impl Answer {
             self.leaks.as_ref().is_some_and(|leaks| leaks.groups.keys().any(same))
         };
         let all = args.all;
-        self.growth.iter().filter(move |row| all || row.delta() >= LEAST_GROWTH).filter(move |row| all || !told(row))
+        let least = if self.test.is_some() { 1 } else { LEAST_GROWTH };
+        self.growth.iter().filter(move |row| all || row.delta() >= least).filter(move |row| all || !told(row))
     }
 
     fn to_json(&self, args: &Args) -> Value {
@@ -226,7 +239,7 @@ impl Answer {
             object
         });
         json!({
-            "process": (self.process != 0).then_some(self.process), "goroutines": self.total,
+            "process": (self.process != 0).then_some(self.process), "test": self.test, "goroutines": self.total,
             "captures_seconds": self.seconds, "stack_bytes_each": self.stack_bytes, "leaks": leaks,
             "grown": grown.collect::<Vec<_>>(),
         })
@@ -235,6 +248,7 @@ impl Answer {
     fn write(&self, args: &Args, out: &mut dyn Write) -> anyhow::Result<()> {
         let top = args.top.unwrap_or(DEFAULT_TOP);
         let times = match (self.seconds.first(), self.seconds.last()) {
+            _ if self.test.is_some() => "when its tests had ended".to_owned(),
             (Some(first), Some(last)) if self.seconds.len() > 1 => {
                 format!("{} captures from {first:.1} s to {last:.1} s", self.seconds.len())
             }
@@ -244,9 +258,10 @@ impl Answer {
         let each = self.stack_bytes.map(|each| format!(" · about {} of stack each", bytes(each as i64)));
         writeln!(
             out,
-            "process {}: {} goroutines{} · {times}",
-            self.process,
+            "{}: {} goroutine{}{} · {times}",
+            self.test.as_deref().map_or_else(|| format!("process {}", self.process), |test| plain(test).into_owned()),
             count(self.total as i64),
+            if self.total == 1 { "" } else { "s" },
             each.unwrap_or_default()
         )?;
         match &self.leaks {
@@ -265,12 +280,22 @@ impl Answer {
         }
         let rows: Vec<&Growth> = self.grown(args).collect();
         if !rows.is_empty() {
-            let title = if args.all { "all groups" } else { "grown between the captures" };
+            let title = match (args.all, &self.test) {
+                (true, _) => "all groups",
+                (_, Some(_)) => "left behind by the tests",
+                _ => "grown between the captures",
+            };
             writeln!(
                 out,
                 "\n{title}{}",
-                if self.leaks.is_none() && !args.all { " (suspected: no leak detector in this program)" } else { "" }
+                if self.leaks.is_none() && self.test.is_none() && !args.all {
+                    " (suspected: no leak detector in this program)"
+                } else {
+                    ""
+                }
             )?;
+        } else if self.test.is_some() {
+            writeln!(out, "\nnothing was left behind")?;
         } else if self.leaks.is_none() {
             writeln!(out, "\nno group grew")?;
         }

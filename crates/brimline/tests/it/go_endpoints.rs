@@ -240,7 +240,11 @@ fn go_run_gives_its_program_the_signal_and_leaves_nothing_behind() {
     let ended = server.stop(libc::SIGTERM).expect_code(0);
     assert!(ended.stdout.contains("stopped"), "{}", ended.stdout);
     assert!(!Path::new(&format!("/proc/{pid}")).exists(), "process {pid} was left behind");
-    assert_eq!(json(&session, &["report"])["captures"][0]["process"], pid);
+    let report = json(&session, &["report"]);
+    assert_eq!(report["captures"][0]["process"], pid);
+    // The state in which it was told to end, not the one after it had put all away.
+    assert_eq!(report["captures"][0]["trigger"], "end", "{report}");
+    assert!(!session.run_folder().join(format!("captures/end-{pid}")).exists());
 }
 
 #[test]

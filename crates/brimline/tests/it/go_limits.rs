@@ -154,16 +154,19 @@ fn captures_by_time_are_a_trend() {
         serde_json::from_str(&text).unwrap()
     };
     let line = "growing_map/leaky/main.go:";
-    for (metric, subject) in [("live_after_gc", ""), ("goroutine_stacks", ""), ("site_live_after_gc", line)] {
+    let of_the_runtime = ["goroutine_stacks", "goroutines", "heap_inuse"].map(|metric| (metric, ""));
+    for (metric, subject) in [("live_after_gc", ""), ("site_live_after_gc", line)].into_iter().chain(of_the_runtime) {
         let series = answer(metric)["series"].as_array().unwrap().clone();
         let is_meant = |one: &&Value| one["subject"].as_str().unwrap().contains(subject);
         let one = series.iter().find(is_meant).unwrap_or_else(|| panic!("no series of {metric}: {series:?}"));
         let points = one["points"].as_array().unwrap();
         assert!(points.len() >= 5, "{one}");
-        if metric != "goroutine_stacks" {
-            let value = |point: &Value| point[1].as_f64().unwrap();
+        let value = |point: &Value| point[1].as_f64().unwrap();
+        if metric.contains("live") {
             // The sampled site has an interval; the whole heap has none.
             assert!(value(&points[points.len() - 1]) > value(&points[0]) + 1e6, "{one}");
+        } else {
+            assert!(points.iter().all(|point| value(point) >= 1.0), "{one}");
         }
     }
 }

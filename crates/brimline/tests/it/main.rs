@@ -10,6 +10,7 @@ mod disk;
 mod doctor_node;
 mod faults;
 mod go_endpoints;
+mod go_ends;
 mod go_intervals;
 mod go_limits;
 mod go_programs;

@@ -4,12 +4,14 @@
 //! captures now, from any process. Profiles are kept as the runtime wrote them; nothing here reads them.
 
 mod build_info;
+mod command;
+mod end_captures;
 mod endpoint;
 mod inspect;
+mod overlay;
 mod recorder;
 pub(crate) mod sockets;
 mod take;
-mod test_runs;
 mod thinning;
 
 pub use build_info::BuildInfo;
@@ -17,9 +19,10 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use inspect::{GoProcess, find_process, inspect, running};
 pub use sockets::Listener;
 
+pub(crate) use command::with_captures;
+pub(crate) use end_captures::collect;
 pub(crate) use recorder::{GoEvent, GoRecorder, GoState};
 pub(crate) use sockets::listeners;
-pub(crate) use test_runs::{TestRun, collect};
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -36,6 +39,11 @@ use take::{Depth, Occasion, take};
 const PACKAGE_BASE: &str = "/brimline";
 /// Tells the package where to put its socket.
 pub(crate) const SOCKETS_VARIABLE: &str = "BRIMLINE_GO_SOCKETS";
+/// Tells programs where to keep a capture of their own.
+pub(crate) const CAPTURES_VARIABLE: &str = "BRIMLINE_GO_CAPTURES";
+
+/// What asks for the capture before a signal is passed on.
+const BEFORE_SIGNAL: &str = "end";
 
 /// What the user said about Go programs.
 #[derive(Clone, Debug, Default)]

@@ -29,9 +29,11 @@ const WHOLE_INTERVAL: Duration = Duration::from_secs(30);
 const SHARE: u32 = 100;
 /// The same while it is younger than [`HEAP_INTERVAL`]: programs that live for seconds leave something, too.
 const EARLY_SHARE: u32 = 20;
-/// Time between two looks for endpoints while none is known, and once one is.
+/// Time between two looks for endpoints of a new program, and of one that has been there for long.
 const SEARCH_INTERVAL: Duration = Duration::from_millis(100);
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+/// The same while no endpoint is looked for: what happens is told.
+const NOTHING_TO_FIND: Duration = Duration::from_secs(60);
 /// After this time without an endpoint the user hears what to add.
 const SILENCE: Duration = Duration::from_secs(10);
 /// A socket that was no endpoint is asked again after this time, then after twice that, and so on.
@@ -160,8 +162,12 @@ impl<'a> GoRecorder<'a> {
 
     fn pause(&self) -> Duration {
         // Servers listen within seconds, or late; looking costs a read of the machine's table of sockets.
-        let is_new = |program: &Program| program.is_searched() && program.since.elapsed() < SILENCE;
-        let idle = if self.programs.values().any(is_new) { SEARCH_INTERVAL } else { IDLE_INTERVAL };
+        let searched = self.programs.values().filter(|program| program.is_searched());
+        let idle = match searched.map(|program| program.since.elapsed()).min() {
+            None => NOTHING_TO_FIND,
+            Some(youngest) if youngest < SILENCE => SEARCH_INTERVAL,
+            Some(_) => IDLE_INTERVAL,
+        };
         let due = self.programs.values().filter_map(|program| program.target.as_ref());
         let next = due.map(|captured| captured.next_heap.min(captured.next_whole)).min();
         next.map_or(idle, |next| next.saturating_duration_since(Instant::now()).min(idle))
@@ -178,7 +184,7 @@ impl<'a> GoRecorder<'a> {
         match event {
             GoEvent::Processes(alive) => self.meet(&alive),
             GoEvent::BeforeSignal => {
-                self.capture_all("end", Depth::Asked);
+                self.capture_all(super::BEFORE_SIGNAL, Depth::Asked);
                 self.state.is_ready.store(true, Ordering::SeqCst);
             }
             // It only wakes: `is_over` says it to whoever is in the middle of something.
@@ -403,8 +409,12 @@ impl<'a> GoRecorder<'a> {
             self.told.insert("endpoint");
             return;
         }
-        // What `go test` starts writes its profile itself.
-        let mut waiting = self.programs.iter().filter(|(_, program)| !(program.info.is_test() && self.has_toolchain));
+        // What `go test` starts captures itself, and what `go run` starts may have.
+        let captures = captures_path(&self.folder);
+        let mut waiting = self.programs.iter().filter(|(pid, program)| {
+            let is_test = program.info.is_test() && self.has_toolchain;
+            !is_test && !captures.join(format!("{}{pid}", super::end_captures::END)).exists()
+        });
         let Some((&pid, program)) = waiting.find(|(_, program)| program.since.elapsed() >= patience) else { return };
         let package = program.info.package.clone().unwrap_or_else(|| "the program".to_owned());
         let answers =

@@ -22,9 +22,11 @@ const LARGEST: usize = 1 << 30;
 const MANY_GOROUTINES: u64 = 10_000;
 /// The same where somebody asked.
 const TOO_MANY_GOROUTINES: u64 = 100_000;
+/// No list of profiles is larger.
+const LARGEST_PAGE: usize = 1 << 20;
 /// Where the statistics begin in the heap profile's text.
 const STATISTICS: &[u8] = b"# runtime.MemStats\n";
-const ZSTD_LEVEL: i32 = 3;
+pub(super) const ZSTD_LEVEL: i32 = 3;
 
 /// How much to fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +79,9 @@ pub(crate) fn take(target: &GoTarget, folder: &Path, occasion: &Occasion<'_>) ->
         fetching.before(target.pid)?;
     }
     fetching.heap()?;
-    if occasion.depth != Depth::Heap {
+    if occasion.depth == Depth::Heap {
+        fetching.count_goroutines();
+    } else {
         fetching.goroutines(occasion.depth)?;
     }
     let mut capture = fetching.capture;
@@ -128,6 +132,7 @@ impl Fetching<'_> {
         if self.is_package()
             && let Some(metrics) = self.fetch("/metrics", METRICS)
         {
+            self.capture.goroutines = metric(&metrics, "/sched/goroutines:goroutines");
             self.write(METRICS, &metrics)?;
         }
         // Of the collection just made; both columns, in use and allocated, are in it.
@@ -137,6 +142,17 @@ impl Fetching<'_> {
         Ok(())
     }
 
+    /// How many goroutines there are: the page that lists the profiles says it without looking at any. Where it is not
+    /// served, other pages may be.
+    fn count_goroutines(&mut self) {
+        if self.gone || self.is_package() {
+            return;
+        }
+        let limits = Limits { time: PATIENCE, bytes: LARGEST_PAGE };
+        let page = http::get(&self.base, "/", self.trust, limits).ok();
+        self.capture.goroutines = page.and_then(|page| listed_goroutines(&String::from_utf8_lossy(&page)));
+    }
+
     fn goroutines(&mut self, depth: Depth) -> Result<(), StoreError> {
         if let Some(profile) = self.fetch("/goroutine", GOROUTINE) {
             self.write(GOROUTINE, &profile)?;
@@ -144,6 +160,7 @@ impl Fetching<'_> {
         let most = if depth == Depth::Asked { TOO_MANY_GOROUTINES } else { MANY_GOROUTINES };
         // One line of the text says how many there are.
         let count = self.fetch("/goroutine?debug=1", GOROUTINES).and_then(|text| goroutine_count(&text));
+        self.capture.goroutines = count.or(self.capture.goroutines);
         if count.is_some_and(|count| count <= most)
             && let Some(text) = self.fetch("/goroutine?debug=2", GOROUTINES)
         {
@@ -189,9 +206,24 @@ impl Fetching<'_> {
 }
 
 /// The statistics behind a heap profile's text; the whole text if they are not marked.
-fn statistics_of(text: &[u8]) -> &[u8] {
+pub(super) fn statistics_of(text: &[u8]) -> &[u8] {
     let at = text.windows(STATISTICS.len()).rposition(|window| window == STATISTICS);
     at.map_or(text, |at| &text[at..])
+}
+
+/// Go lists `<td>12</td><td><a href='goroutine?debug=1'>goroutine</a></td>`.
+fn listed_goroutines(page: &str) -> Option<u64> {
+    let (before, _) = page.split_once(">goroutine</a>")?;
+    let (before, link) = before.rsplit_once("<a href=")?;
+    let is_meant = link.trim_matches(['\'', '"']).starts_with("goroutine?debug=");
+    let count = before.trim_end().strip_suffix("<td>").unwrap_or(before).trim_end().strip_suffix("</td>")?;
+    count.rsplit('>').next()?.trim().parse().ok().filter(|_| is_meant)
+}
+
+/// A whole number among the metrics that the package writes.
+fn metric(metrics: &[u8], name: &str) -> Option<u64> {
+    let metrics: serde_json::Value = serde_json::from_slice(metrics).ok()?;
+    metrics["metrics"][name].as_u64()
 }
 
 /// `goroutine profile: total 12`.
@@ -208,4 +240,19 @@ pub(super) fn environment(pid: u32) -> Vec<(String, String)> {
         .filter(|(name, _)| matches!(*name, "GOGC" | "GOMEMLIMIT" | "GODEBUG" | "GOMAXPROCS"))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goroutines_are_counted_by_what_lists_them() {
+        let page = "<td>0</td><td><a href='cmdline?debug=1'>cmdline</a></td></tr>\n<tr><td>12</td><td><a href='goroutine?debug=1'>goroutine</a></td></tr>";
+        assert_eq!(listed_goroutines(page), Some(12));
+        assert_eq!(listed_goroutines("<td>3</td><td><a href='/x'>goroutine</a>"), None);
+        assert_eq!(listed_goroutines("<html>"), None);
+        assert_eq!(goroutine_count(b"goroutine profile: total 12\n1 @ 0x1"), Some(12));
+        assert_eq!(metric(br#"{"metrics":{"/a:b":4}}"#, "/a:b"), Some(4));
+    }
 }

@@ -312,7 +312,8 @@ fn dechunk(mut body: &[u8]) -> Whole {
 
 fn host_of(url: &Url) -> String {
     match &url.address {
-        Address::Unix(_) => "localhost".to_owned(),
+        // RFC 9110, section 7.2: empty where the address names no host. Caddy takes no other on a socket.
+        Address::Unix(_) => String::new(),
         Address::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
         Address::Tcp { host, port } => format!("{host}:{port}"),
     }

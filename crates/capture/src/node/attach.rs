@@ -14,7 +14,8 @@ use crate::command_line::without_secrets;
 use crate::observer::{Observer, Problem};
 use crate::proc_files;
 use crate::processes::Processes;
-use crate::recorder::{Outcome, Problems, begin, chain, finish};
+use crate::recorder::{Outcome, Problems, begin, chain};
+use crate::run_end::finish;
 use crate::signals::Signals;
 
 /// How long the end waits for the script to stop.

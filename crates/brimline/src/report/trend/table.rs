@@ -158,9 +158,15 @@ fn write_meaning(view: &TrendView<'_>, out: &mut dyn Write) -> anyhow::Result<()
             "\nnext: allocation sites are judged from 12 snapshots on, this run has {snapshots}; record with\n  brimline run --snapshot-every 5s -- …   (a collection and a snapshot each time)"
         )?;
     } else if view.report.verdicts.iter().any(|one| one.verdict.is_leak()) {
+        let of_goroutines = |one: &VerdictReport| one.metric == "goroutines" && one.verdict.is_leak();
+        let goroutines = if view.report.verdicts.iter().any(of_goroutines) {
+            format!("brimline goroutines {name}     ")
+        } else {
+            String::new()
+        };
         writeln!(
             out,
-            "\nnext: brimline report {name} --by stack --top 5     brimline trend {name} --format html -o trend.html"
+            "\nnext: {goroutines}brimline report {name} --by stack --top 5     brimline trend {name} --format html -o trend.html"
         )?;
     }
     Ok(())
