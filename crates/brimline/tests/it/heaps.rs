@@ -127,12 +127,14 @@ fn names_what_v8_shows_at_second_sight() {
         ("object_growth", "global.state.byNumber", None),
         ("object_growth", "exports.byName", store.to_str()),
         ("map_growth", "(root)", None),
+        ("map_growth", "global.state.walked", None),
     ] {
         let is_it = |row: &&Value| row["shape"] == shape && row["path"].as_str().unwrap().contains(way);
         let found = rows(&answer, "holders").iter().find(is_it);
         let found = found.unwrap_or_else(|| panic!("no {shape} at {way} in {answer:#}"));
         assert_eq!((found["delta_count"].as_i64(), found["after_count"].as_i64()), (Some(200), Some(400)), "{found}");
         assert_eq!(found["file"].as_str(), file, "{found}");
+        assert!(found["delta_bytes"].as_u64() >= Some(200 * 32), "{found}");
         let told = heap(&session, &files).expect_code(0).stdout;
         assert!(told.contains(found["path"].as_str().unwrap()), "{told}");
     }

@@ -143,6 +143,10 @@ impl Finder<'_> {
         };
         if count >= least.count {
             self.push(shape, node, self.graph.name(node).to_owned(), count);
+            // While the table is walked or grows, an iterator or the stack holds it too, and the owner retains it no more.
+            if let Some(holder) = self.found.last_mut() {
+                holder.bytes = holder.bytes.max(self.heap.retained_size(table.to));
+            }
         }
     }
 

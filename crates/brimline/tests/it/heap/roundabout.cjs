@@ -6,7 +6,7 @@ const { EventEmitter } = require('node:events');
 const store = require('./store.cjs');
 const bus = new EventEmitter();
 bus.setMaxListeners(0);
-globalThis.state = { bus, byNumber: {}, waiting: [] };
+globalThis.state = { bus, byNumber: {}, waiting: [], walked: new Map() };
 class Poller {
   onUpdate() { return this; }
   onTick() { return this; }
@@ -24,13 +24,16 @@ function grow(from, to, local) {
     state.byNumber[5000000 + 3 * i] = { i };
     store.byName['name ' + i] = { i };
     local.set('local ' + i, { i });
+    state.walked.set('walked ' + i, { i });
   }
 }
 function main(prefix) {
   const local = new Map();
   grow(0, 200, local);
+  state.walk = state.walked.keys();
   v8.writeHeapSnapshot(prefix + '-1.heapsnapshot');
   grow(200, 400, local);
+  state.walk = state.walked.keys();
   v8.writeHeapSnapshot(prefix + '-2.heapsnapshot');
   return local.size;
 }
