@@ -5,7 +5,14 @@ use super::ephemeron::Ephemerons;
 use super::hash::FastSet;
 use super::roots::{ROOT, is_user_root};
 use super::{NO_DISTANCE, SYSTEM_DISTANCE};
+use std::ops::{Range, RangeInclusive};
+
 use brimline_profile::heap::{EdgeId, EdgeKind, HeapGraph, NodeId, NodeKind};
+
+/// References of an object that is a dictionary near the roots: the global object, Node's and a program's own tables.
+const SORTED: RangeInclusive<usize> = 32..=4096;
+/// References that are sorted in all: what is near the roots comes first.
+const MOST_SORTED: usize = 1 << 16;
 
 /// Edge of a node that no edge led to.
 pub(super) const NO_EDGE: u32 = u32::MAX;
@@ -30,6 +37,7 @@ pub(super) fn reach(graph: &HeapGraph, document: &DocumentState, ephemerons: &Ep
         ephemerons,
         function_map: graph.strings().find("sloppy_function_map"),
         pending: FastSet::default(),
+        left_to_sort: MOST_SORTED,
     };
     for edge in graph.edges(ROOT) {
         if is_user_root(graph, document, edge.to) {
@@ -53,6 +61,8 @@ struct Rules<'a> {
     function_map: Option<u32>,
     /// Weak map entries of which one edge was met.
     pending: FastSet<u32>,
+    /// References that may still be sorted by name.
+    left_to_sort: usize,
 }
 
 /// How the edges of a node are followed.
@@ -67,7 +77,7 @@ impl Rules<'_> {
     fn spread(&mut self, queue: &mut Vec<NodeId>, reach: &mut Reach) {
         let graph = self.graph;
         let Reach { distances, edges } = reach;
-        let mut next = 0;
+        let (mut next, mut by_name) = (0, Vec::new());
         while let Some(&node) = queue.get(next) {
             next += 1;
             let distance = distances[node.index()] + 1;
@@ -76,7 +86,10 @@ impl Rules<'_> {
                 NodeKind::Array if graph.name(node) == "(map descriptors)" => Source::MapDescriptors,
                 _ => Source::Plain,
             };
-            for index in graph.edge_range(node) {
+            let range = graph.edge_range(node);
+            let is_sorted = graph.kind(node) == NodeKind::Object && self.sort(range.clone(), &mut by_name);
+            for position in range.clone() {
+                let index = if is_sorted { by_name[position - range.start] } else { position };
                 let to = graph.edge_target(index);
                 if distances[to.index()] != NO_DISTANCE {
                     continue;
@@ -91,6 +104,24 @@ impl Rules<'_> {
                 queue.push(to);
             }
         }
+    }
+
+    /// Puts the references of a dictionary into `by_name` by their names. V8 writes them in the order of a hash that each
+    /// process seeds anew; which of several shortest ways is told must not depend on it. Distances do not.
+    fn sort(&mut self, range: Range<usize>, by_name: &mut Vec<usize>) -> bool {
+        if !SORTED.contains(&range.len()) || range.len() > self.left_to_sort {
+            return false;
+        }
+        self.left_to_sort -= range.len();
+        by_name.clear();
+        by_name.extend(range);
+        let graph = self.graph;
+        by_name.sort_by_cached_key(|&index| {
+            let edge = graph.edge(EdgeId(index as u32));
+            let name = (!edge.kind.is_numbered()).then(|| graph.strings().get(edge.name));
+            (edge.kind != EdgeKind::Property, name)
+        });
+        true
     }
 
     fn follows(&mut self, source: Source, index: usize) -> bool {

@@ -226,20 +226,35 @@ fn drop_told_twice(heap: &Heap, found: &mut Vec<Holder>) {
     });
 }
 
-/// The last function or constructor on a way whose place is known: whose variable or property it is.
+/// The last function, constructor or module on a way whose place is known: whose variable, property or export it is.
 fn code_that_holds(heap: &Heap, scripts: &Scripts, steps: &[Step]) -> (Option<String>, Option<Place>) {
     let graph = heap.graph();
     let code = steps.iter().rev().find_map(|step| {
+        if is_export(heap, step) {
+            return Some((None, module_place(heap, step.from)?));
+        }
         let node = match step.edge.kind {
             EdgeKind::Context => scripts.closure_of_context(step.from)?,
             EdgeKind::Property | EdgeKind::Element if graph.kind(step.from) == NodeKind::Object => step.from,
             _ => return None,
         };
-        Some((node, scripts.place(heap, node)?))
+        Some((Some(node), scripts.place(heap, node)?))
     });
     let Some((node, place)) = code else { return (None, None) };
-    let name = graph.name(node);
-    (Some(if name.is_empty() { "(anonymous)".to_owned() } else { name.to_owned() }), Some(place))
+    let name = node.map(|node| graph.name(node));
+    (name.map(|name| if name.is_empty() { "(anonymous)" } else { name }.to_owned()), Some(place))
+}
+
+/// The file of a `CommonJS` module, whose exports have no line of their own.
+fn module_place(heap: &Heap, module: NodeId) -> Option<Place> {
+    let graph = heap.graph();
+    let name = graph.find_edge(module, EdgeKind::Property, "filename")?.to;
+    let script = graph.name(name);
+    (graph.kind(name) == NodeKind::String && !script.is_empty()).then(|| Place {
+        script: script.to_owned(),
+        line: 1,
+        column: 1,
+    })
 }
 
 /// Whether the last variable on the way to the owner belongs to a module of the runtime, and nothing after it, nor the
@@ -262,6 +277,12 @@ fn is_runtime(heap: &Heap, scripts: &Scripts, holder: &Holder, steps: &[path::St
     let after = &steps[variable.unwrap_or(0)..];
     script.is_some_and(|script| !is_own(script))
         && !after.iter().any(|step| scripts.place(heap, step.from).is_some_and(|place| is_own(&place.script)))
+}
+
+/// Whether a step leads to what a `CommonJS` module of the program exports; the loader, which is Node's, holds the module.
+fn is_export(heap: &Heap, step: &Step) -> bool {
+    let graph = heap.graph();
+    graph.name(step.from) == "Module" && graph.edge_name(&step.edge) == "exports"
 }
 
 #[cfg(test)]

@@ -101,6 +101,55 @@ fn names_leaks_in_source_terms() {
     questions_agree(&session, after);
 }
 
+#[test]
+fn names_what_v8_shows_at_second_sight() {
+    const PROGRAM: &str = include_str!("heap/roundabout.cjs");
+    let Some(node) = node() else { return };
+    let session = Session::new();
+    let script = session.write("roundabout.cjs", PROGRAM);
+    let store = session.write("store.cjs", "exports.byName = {};\n");
+    let [before, after] = record(&session, &node, &script, "heap");
+    let files = ["diff", before.to_str().unwrap(), after.to_str().unwrap()];
+    let answer = json(&heap(&session, &[&files[..], &["--json"]].concat()).expect_code(0));
+    let line = |text: &str| PROGRAM.lines().position(|line| line.contains(text)).unwrap() + 1;
+    for (shape, function, file, text) in [
+        ("listener_accumulation", "onReady", &script, "function onReady"),
+        ("listener_accumulation", "onUpdate", &script, "onUpdate() {"),
+        ("pending_timers", "onTick", &script, "onTick() {"),
+        ("pending_promises", "lock", &script, "async function lock"),
+    ] {
+        let found = rows(&answer, "holders").iter().find(|row| row["shape"] == shape && row["function"] == function);
+        let found = found.unwrap_or_else(|| panic!("no {shape} of {function} in {answer:#}"));
+        assert_eq!((found["delta_count"].as_i64(), found["file"].as_str()), (Some(200), file.to_str()), "{found}");
+        assert_eq!(found["line"], line(text), "{found}");
+    }
+    for (shape, way, file) in [
+        ("object_growth", "global.state.byNumber", None),
+        ("object_growth", "exports.byName", store.to_str()),
+        ("map_growth", "(root)", None),
+        ("map_growth", "global.state.walked", None),
+    ] {
+        let is_it = |row: &&Value| row["shape"] == shape && row["path"].as_str().unwrap().contains(way);
+        let found = rows(&answer, "holders").iter().find(is_it);
+        let found = found.unwrap_or_else(|| panic!("no {shape} at {way} in {answer:#}"));
+        assert_eq!((found["delta_count"].as_i64(), found["after_count"].as_i64()), (Some(200), Some(400)), "{found}");
+        assert_eq!(found["file"].as_str(), file, "{found}");
+        assert!(found["delta_bytes"].as_u64() >= Some(200 * 32), "{found}");
+        let told = heap(&session, &files).expect_code(0).stdout;
+        assert!(told.contains(found["path"].as_str().unwrap()), "{told}");
+    }
+    // V8 orders the names of the global object by a hash with a seed; the same program again has grown nowhere.
+    let [_, again] = record(&session, &node, &script, "again");
+    let across = json(&heap(&session, &["diff", files[2], again.to_str().unwrap(), "--json"]).expect_code(0));
+    assert_eq!((&across["by"], rows(&across, "holders")), (&serde_json::json!("path"), &[] as &[Value]));
+    let is_moved = |row: &&Value| {
+        ["Timeout", "Poller", "Promise", "Generator"].iter().any(|class| row["class"] == *class)
+            && row["delta_count"].as_i64().unwrap().abs() >= 10
+    };
+    let moved: Vec<_> = rows(&across, "rows").iter().filter(is_moved).collect();
+    assert!(moved.is_empty(), "{moved:#?}");
+}
+
 /// One object asked for in every way.
 fn questions_agree(session: &Session, file: &str) {
     let class = json(&heap(session, &["class", "Session", file, "--json"]).expect_code(0));

@@ -1,9 +1,9 @@
 //! One pass over the nodes that knows how each shape of a leak looks in the graph.
 
 use super::{Holder, Shape, Thresholds};
+use crate::heap::Heap;
 use crate::heap::path::{self, Detail};
 use crate::heap::source::{Place, Scripts};
-use crate::heap::{Heap, SYSTEM_DISTANCE};
 use brimline_profile::heap::{Edge, EdgeKind, HeapGraph, NodeId, NodeKind};
 use std::collections::{HashMap, HashSet};
 
@@ -67,15 +67,13 @@ impl Finder<'_> {
                 let is_array = name == "Array";
                 self.emitter(node, least);
                 self.event_target(node, least);
-                let (shape, kind) = if is_array {
-                    (Shape::ArrayGrowth, EdgeKind::Element)
-                } else {
-                    (Shape::ObjectGrowth, EdgeKind::Property)
-                };
-                let edges = graph.edge_range(node).filter(|&index| graph.edge_kind(index) == kind).count() as u64;
+                let shape = if is_array { Shape::ArrayGrowth } else { Shape::ObjectGrowth };
+                // Keys of an object that are integers are elements.
+                let counts = |kind| kind == EdgeKind::Element || !is_array && kind == EdgeKind::Property;
+                let edges = graph.edge_range(node).filter(|&index| counts(graph.edge_kind(index))).count() as u64;
                 // One property of an object is its prototype.
                 let count = edges.saturating_sub(u64::from(!is_array));
-                if count >= least.count && self.heap.distance(node) < SYSTEM_DISTANCE {
+                if count >= least.count {
                     self.push(shape, node, name.to_owned(), count);
                 }
             }
@@ -118,6 +116,24 @@ impl Finder<'_> {
         if name.is_empty() { "(anonymous)".to_owned() } else { name.to_owned() }
     }
 
+    /// The function of the program that is called in the end: behind `bind`, behind the wrapper of `once`, and of a
+    /// function that goes on after `await` that function.
+    fn callee(&self, function: NodeId) -> NodeId {
+        let internal = |node, name| Some(self.graph.find_edge(node, EdgeKind::Internal, name)?.to);
+        let property = |node, name| Some(self.graph.find_edge(node, EdgeKind::Property, name)?.to);
+        let is_closure = |&node: &NodeId| self.graph.kind(node) == NodeKind::Closure;
+        let bound = || {
+            let target = internal(function, "bound_function").filter(is_closure)?;
+            let once = || property(internal(function, "bound_this")?, "listener").filter(is_closure);
+            (self.graph.name(target) == "onceWrapper").then(once).flatten().or(Some(target))
+        };
+        let awaits = || {
+            let context = internal(function, "context").filter(|_| self.graph.location(function).is_none())?;
+            internal(internal(context, "extension")?, "function").filter(is_closure)
+        };
+        bound().or_else(awaits).unwrap_or(function)
+    }
+
     /// Entries of a hash table; V8 writes an edge for each key and value that is an object.
     fn table(&mut self, node: NodeId, shape: Shape, least: Thresholds) {
         let Some(table) = self.graph.find_edge(node, EdgeKind::Internal, "table") else { return };
@@ -125,8 +141,12 @@ impl Finder<'_> {
             Shape::MapGrowth => self.map_entries(table.to).unwrap_or(self.filled(table.to).count() as u64 / 2),
             _ => self.filled(table.to).count() as u64,
         };
-        if count >= least.count && self.heap.distance(node) < SYSTEM_DISTANCE {
+        if count >= least.count {
             self.push(shape, node, self.graph.name(node).to_owned(), count);
+            // While the table is walked or grows, an iterator or the stack holds it too, and the owner retains it no more.
+            if let Some(holder) = self.found.last_mut() {
+                holder.bytes = holder.bytes.max(self.heap.retained_size(table.to));
+            }
         }
     }
 
@@ -184,7 +204,7 @@ impl Finder<'_> {
     fn listeners(&mut self, owner: NodeId, label: String, listeners: &[NodeId], bytes: u64) {
         // By name and place as numbers: there may be millions.
         let mut functions: HashMap<_, (u64, NodeId)> = HashMap::new();
-        for &listener in listeners {
+        for listener in listeners.iter().map(|&listener| self.callee(listener)) {
             let place = self.graph.location(listener).map(|place| (place.script_id, place.line, place.column));
             functions.entry((self.graph.name_index(listener), place)).or_insert((0, listener)).0 += 1;
         }
@@ -283,8 +303,8 @@ impl Finder<'_> {
             .filter(|edge| self.graph.kind(edge.to) == NodeKind::Closure);
         if let Some(callback) = callback {
             let bytes = self.heap.self_size(node) + self.heap.retained_size(callback.to);
-            let label = self.function_name(callback.to);
-            self.group(Shape::PendingTimers, node, label, Some(callback.to), bytes);
+            let function = self.callee(callback.to);
+            self.group(Shape::PendingTimers, node, self.function_name(function), Some(function), bytes);
         }
     }
 
@@ -299,6 +319,7 @@ impl Finder<'_> {
             let mut targets =
                 self.graph.edges(reaction).filter(|edge| edge.kind == EdgeKind::Hidden).map(|edge| edge.to);
             let handler = targets.clone().find(|&node| self.graph.kind(node) == NodeKind::Closure);
+            let handler = handler.map(|handler| self.callee(handler));
             let label = handler.map_or_else(|| "await".to_owned(), |handler| self.function_name(handler));
             self.group(Shape::PendingPromises, node, label, handler, std::mem::take(&mut bytes));
             next = targets.find(|&node| self.graph.name(node) == "system / PromiseReaction");

@@ -204,6 +204,11 @@ fn grown<'a>(
     grown
 }
 
+/// Whether a holder is the program's, also where Node's loader holds the module whose export it is.
+fn is_own(holder: &HolderSummary) -> bool {
+    !holder.is_runtime || holder.place.as_ref().is_some_and(|place| !place.script.starts_with("node:"))
+}
+
 fn write_answer(
     args: &Args,
     by: Match,
@@ -304,10 +309,11 @@ fn write_table(
     writeln!(out, "{} → {}: {match_text}", plain(&before.name), plain(&after.name))?;
     writeln!(out, "{} → {} ({})", bytes(old), bytes(new), delta_bytes(new - old))?;
     let top = args.top.unwrap_or(DEFAULT_TOP);
-    if !grown.is_empty() {
+    let own: Vec<_> = grown.iter().filter(|growth| is_own(growth.after)).take(top.min(10)).collect();
+    if !own.is_empty() {
         writeln!(out, "\n{:>11}  {:>11}  what holds more (rows overlap)", "growth", "more")?;
     }
-    for growth in grown.iter().filter(|growth| !growth.after.is_runtime).take(top.min(10)) {
+    for growth in own {
         let mut after = growth.after.clone();
         after.function = after.function.map(|name| maps.function(after.place.as_ref(), &name));
         after.place = after.place.map(|place| maps.place(&place));

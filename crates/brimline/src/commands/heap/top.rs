@@ -229,6 +229,7 @@ pub(super) fn claim(holder: &HolderSummary) -> String {
         Shape::PendingTimers => format!("{number} timers that wait to call `{function}`{place}"),
         Shape::PendingPromises if function.is_empty() => format!("{number} pending promises, awaited"),
         Shape::PendingPromises => format!("{number} pending promises, handled by `{function}`{place}"),
+        Shape::OffHeapBuffers if holder.count == 1 => format!("a buffer outside the heap in {label}{from}"),
         Shape::OffHeapBuffers => format!("{number} buffers outside the heap in {label}{from}"),
         Shape::ModuleCache if holder.count > 1 => format!("module {label}, {number} copies loaded"),
         Shape::ModuleCache => format!("module {label} and its variables"),
