@@ -191,6 +191,21 @@ fn resident_memory_that_creeps_is_not_called_level() {
 }
 
 #[test]
+fn resident_memory_is_level_however_it_scatters_unless_it_goes_on_to_new_highs() {
+    let rss = |values: &dyn Fn(usize) -> f64| {
+        let mut series = heap(values, 120);
+        series.signal = Some(Signal::Rss);
+        judge(&[series], &JudgeOptions::default()).verdicts.remove(0)
+    };
+    // Three pages in a jump, as an allocator takes them, and scatter of 1 % are level; a page every eight points is not.
+    let level = rss(&|at| 5e7 + if at > 70 { 12_288.0 } else { 0.0 } + 250.0 * noise(at));
+    assert_eq!(level.verdict, Verdict::Steady);
+    assert!(level.explanation.contains("ruled out"), "{}", level.explanation);
+    let creeping = rss(&|at| 5e7 + 4096.0 * (at / 8) as f64);
+    assert_eq!(creeping.verdict, Verdict::InsufficientData);
+}
+
+#[test]
 fn a_leak_says_when_it_reaches_the_limit() {
     let points = (0..100_u32).map(|at| Point::new(f64::from(at) * 2.0, 1e7 + 2e4 * f64::from(at))).collect();
     let series = Series { time: TimeBase::Clock, points, ..heap(growing, 0) };

@@ -41,11 +41,13 @@ pub(crate) struct Assessment {
     pub filling: bool,
 }
 
-/// Resident memory counts as level where its last half excludes growth by this share of it.
-const RSS_LEVEL: f64 = 0.01;
+/// Resident memory counts as level where its last half excludes growth by this share of it: half of what accuses.
+const RSS_LEVEL: f64 = 0.025;
 
-/// Growth of that half that is beyond doubt and more than this share is named, not called level.
-const RSS_CREEP: f64 = 0.001;
+/// Resident memory whose last half has new highs in so many of its eighths creeps. Of values in any order the last half
+/// has .7 highs (Foster and Stuart, JRSS B 16, 1954) and three or more once in forty times, however they scatter; a leak
+/// goes on having them, where runtimes take more pages in one jump.
+const RSS_HIGHS: usize = 3;
 
 /// Fewest points that are judged.
 pub(crate) const FEWEST: usize = 12;
@@ -242,9 +244,7 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
     // Resident memory hides small leaks in pages it already has: only what shows no growth at all is called level.
     let creeping = signal == Signal::Rss && {
         let half = autoregressive_line(&x[n / 2..], &calm.y[n / 2..]);
-        half.is_none_or(|line| {
-            line.high * length / 2.0 > RSS_LEVEL * base || line.low * length / 2.0 > RSS_CREEP * base
-        })
+        half.is_none_or(|line| line.high * length / 2.0 > RSS_LEVEL * base) || late_highs(y) >= RSS_HIGHS
     };
     let tail_share = (x[n - 1] - tail_start) / length;
     let remaining = halves.second * length * 0.25;
@@ -333,6 +333,19 @@ fn level_at_start(y: &[f64]) -> f64 {
 
 fn level_at_end(y: &[f64]) -> f64 {
     median(&y[y.len() - (y.len() / 8).max(3).min(y.len())..])
+}
+
+/// How many eighths of the last half hold a value above all before it.
+fn late_highs(y: &[f64]) -> usize {
+    let (early, late) = y.split_at(y.len() / 2);
+    let mut highest = early.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    late.chunks(late.len().div_ceil(8).max(1))
+        .filter(|part| {
+            let before = highest;
+            highest = part.iter().copied().fold(highest, f64::max);
+            highest > before
+        })
+        .count()
 }
 
 /// The largest rise above an earlier low and the largest fall below an earlier high.

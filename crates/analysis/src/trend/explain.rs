@@ -24,7 +24,11 @@ pub(crate) fn explain(report: &VerdictReport, unit: Unit, level: f64) -> String 
     let metric = &report.metric;
     match report.verdict {
         Verdict::Steady if report.signal == "rss" => format!(
-            "`{metric}` stayed at one level after the start. Leaks that would add less than 1 % in half of this run do not show in it."
+            "`{metric}` stayed at one level after the start{}. A small leak can hide in pages the process already has, so this is no proof of none.",
+            report.slope.high.filter(|high| *high > 0.0).map_or_else(String::new, |high| format!(
+                "; growth above {} per {per} is ruled out",
+                amount(high, unit)
+            ))
         ),
         Verdict::Steady => format!("`{metric}` stayed at one level after the start. Nothing in it points to a leak."),
         Verdict::WarmUpPlateau => format!(
