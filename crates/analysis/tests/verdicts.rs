@@ -94,6 +94,40 @@ fn a_restart_cuts_the_series() {
 }
 
 #[test]
+fn a_clock_that_begins_anew_is_a_restart_and_a_jump_cuts() {
+    let clock = |points: Vec<Point>| Series { time: TimeBase::Clock, points, ..heap(growing, 0) };
+    let judged = |points: Vec<Point>| judge(&[clock(points)], &JudgeOptions::default()).verdicts.remove(0);
+    for life in [60, 100, 150] {
+        let one = judged((0..300).map(|at| Point::new((at % life) as f64, growing(at % life))).collect());
+        assert_eq!(one.verdict, Verdict::LinearLeak, "lives of {life}");
+        assert!(one.notes.iter().any(|note| note.contains("began anew")), "{:?}", one.notes);
+        assert!((one.slope.per_second.unwrap() - 2e4).abs() < 1e3);
+    }
+    let ahead = judged((0..100).map(|at| Point::new((at + at / 60 * 1_000_000) as f64, growing(at))).collect());
+    assert_eq!(ahead.verdict, Verdict::LinearLeak);
+    assert!((ahead.slope.per_second.unwrap() - 2e4).abs() < 1e3 && ahead.notes[0].contains("gap"), "{ahead:?}");
+}
+
+#[test]
+fn resident_memory_that_falls_back_again_and_again_may_be_restarts() {
+    let rss = |height: f64| {
+        let mut series = heap(|at| 1e8 + height * (at % 60) as f64 / 60.0 + noise(at), 300);
+        series.signal = Some(Signal::Rss);
+        judge(&[series], &JudgeOptions::default()).verdicts.remove(0)
+    };
+    assert_eq!(rss(3e7).verdict, Verdict::GcSawtooth);
+    let killed = rss(4e8);
+    assert_eq!(killed.verdict, Verdict::InsufficientData);
+    assert!(killed.explanation.contains("when the process was started"), "{}", killed.explanation);
+}
+
+#[test]
+fn sizes_below_zero_are_remarked_on() {
+    let one = &judge(&[heap(|at| growing(at) - 1.1e7, 60)], &JudgeOptions::default()).verdicts[0];
+    assert!(one.notes[0].contains("below zero"), "{:?}", one.notes);
+}
+
+#[test]
 fn resident_memory_alone_never_accuses() {
     let mut rss = heap(|at| 5e7 + 3e5 * at as f64 + 50.0 * noise(at), 120);
     rss.metric = "rss".into();

@@ -39,6 +39,8 @@ pub(crate) struct Assessment {
     pub more: Option<f64>,
     /// Undecided between a container that fills slowly and a leak: what it can hold would settle it too.
     pub filling: bool,
+    /// Undecided because the process may have begun anew at each fall.
+    pub restarting: bool,
 }
 
 /// Resident memory counts as level where its last half excludes growth by this share of it: half of what accuses.
@@ -48,6 +50,9 @@ const RSS_LEVEL: f64 = 0.025;
 /// has .7 highs (Foster and Stuart, JRSS B 16, 1954) and three or more once in forty times, however they scatter; a leak
 /// goes on having them, where runtimes take more pages in one jump.
 const RSS_HIGHS: usize = 3;
+
+/// Share of resident memory from which on falls that come again and again may be restarts.
+const RSS_FALL: f64 = 0.4;
 
 /// Fewest points that are judged.
 pub(crate) const FEWEST: usize = 12;
@@ -100,6 +105,10 @@ fn assess_sawtooth(
     let mut found = assess_level(&low_x, &low_y, Judging { signal, rung, bytes, least }, curves);
     let climbed = low_y[low_y.len() - 1] - low_y[0];
     let calm_lows = climbed < 0.1 * median(&low_y).abs();
+    // Collectors give back pages, but seldom most of them; a process that is killed at its limit gives back all.
+    if signal == Signal::Rss && median(&lows.iter().map(|&at| fall_to(y, at)).collect::<Vec<_>>()) > RSS_FALL {
+        return Assessment { restarting: true, ..undecided(rung, x, x[x.len() - 1] - x[0]) };
+    }
     if lows.len() < 6 && !calm_lows {
         return undecided(rung, x, (x[x.len() - 1] - x[0]) * 6.0 / lows.len() as f64);
     }
@@ -108,6 +117,18 @@ fn assess_sawtooth(
         found.strength = found.strength.max(1.0);
     }
     found
+}
+
+/// The share of the level before it that the fall to the low at `low` takes.
+fn fall_to(y: &[f64], low: usize) -> f64 {
+    let top = y[..low].iter().rev().scan(y[low], |before, &value| {
+        (value >= *before).then(|| {
+            *before = value;
+            value
+        })
+    });
+    let top = top.last().unwrap_or(y[low]);
+    (top - y[low]) / top.abs().max(f64::MIN_POSITIVE)
 }
 
 /// Shares of the level and deviations of the noise that growth over the run must exceed to be called a leak, and that it
@@ -172,6 +193,7 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
         time_constant: None,
         more: None,
         filling: false,
+        restarting: false,
     };
 
     let smooth = running_median(&cy, 2);
@@ -372,5 +394,6 @@ fn undecided(rung: &'static str, x: &[f64], more: f64) -> Assessment {
         time_constant: None,
         more: Some(more),
         filling: false,
+        restarting: false,
     }
 }

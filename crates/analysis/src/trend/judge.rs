@@ -35,7 +35,7 @@ pub fn judge(series: &[Series], options: &JudgeOptions) -> TrendReport {
     weigh_sites(&mut judged);
     weigh_channels(&mut judged, series);
     for one in &mut judged {
-        one.report.explanation = explain(&one.report, one.unit, one.level);
+        one.report.explanation = explain(&one.report, one.unit, one.level, one.length);
     }
     TrendReport {
         schema: "brimline.trend/1",
@@ -54,6 +54,8 @@ struct Judged {
     gain: f64,
     /// Median of the last eighth.
     level: f64,
+    /// Steps of the axis from the first to the last point.
+    length: f64,
     /// Highest minus lowest value.
     range: f64,
     p_growth: f64,
@@ -68,6 +70,9 @@ fn judge_one(series: &Series, options: &JudgeOptions, curves: &mut Curves) -> Ju
     let gain = found.slope.map_or(0.0, |slope| slope.slope * length);
     let mut notes = line.notes.clone();
     let mut needs = found.more.map(|more| {
+        if found.restarting {
+            return "when the process was started: it falls back again and again, as after restarts".into();
+        }
         let keys = if found.filling { ", or how many distinct keys the growing container can get" } else { "" };
         format!("{} more {}s{keys}", round_up(more), line.axis.name())
     });
@@ -94,6 +99,7 @@ fn judge_one(series: &Series, options: &JudgeOptions, curves: &mut Curves) -> Ju
         signal,
         gain,
         level,
+        length,
         range: line.y.iter().copied().fold(f64::NEG_INFINITY, f64::max)
             - line.y.iter().copied().fold(f64::INFINITY, f64::min),
         p_growth: found.slope.map_or(1.0, |slope| slope.p_growth),
