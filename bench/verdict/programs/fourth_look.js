@@ -76,7 +76,7 @@ module.exports = {
       pages.get(page)({ title: 'x', rows: [1, 2, 3] });
     });
   }],
-  node_cache_plateau: ['warm_up_plateau', async () => {
+  node_cache_pages_plateau: ['warm_up_plateau', async () => {
     const cache = new (require('node-cache'))({ useClones: false, checkperiod: 0 });
     return each(6, () => { const key = int(0, 130); if (!cache.has(key)) cache.set(key, body(1600)); });
   }],

@@ -87,7 +87,7 @@ fn a_restart_cuts_the_series() {
     }
     let report = judge(&[reset], &JudgeOptions::default());
     assert_eq!(verdict(&report), Verdict::LinearLeak);
-    assert!(report.verdicts[0].notes[0].contains("began anew 1 times"));
+    assert!(report.verdicts[0].notes[0].contains("began anew once"));
     let mut marked = heap(|at| growing(at % 70), 140);
     marked.marks.push(Mark { seconds: 70.0, name: "restart".into(), restart: true });
     assert_eq!(answer(marked), Verdict::LinearLeak);
@@ -119,6 +119,10 @@ fn resident_memory_that_falls_back_again_and_again_may_be_restarts() {
     let killed = rss(4e8);
     assert_eq!(killed.verdict, Verdict::InsufficientData);
     assert!(killed.explanation.contains("when the process was started"), "{}", killed.explanation);
+    let mut twice = heap(|at| 1e8 + 4e6 * (at % 110) as f64 + noise(at), 250);
+    twice.signal = Some(Signal::Rss);
+    let twice = judge(&[twice], &JudgeOptions::default()).verdicts.remove(0);
+    assert!(twice.needs.is_some_and(|needs| needs.contains("started")), "{}", twice.verdict.name());
 }
 
 #[test]
@@ -192,6 +196,26 @@ fn a_drip_under_jumps_is_a_small_leak() {
     // The same two jumps without the drip, and a drip below 64 bytes, are none.
     assert_eq!(answer(heap(|at| drip(at) - 144.0 * at as f64, 120)), Verdict::Steady);
     assert_eq!(answer(heap(|at| 3e6 + 40.0 * at as f64, 120)), Verdict::Steady);
+}
+
+#[test]
+fn a_drip_behind_a_long_warm_up_is_a_leak_and_no_plateau() {
+    // The runtime settles for a third of the run; every iteration adds 400 bytes to 7 MB.
+    let warm = |at: usize| 7e6 + 7e5 * (1.0 - (-(at as f64) / 5.0).exp()) + if at % 17 == 9 { 1.9e5 } else { 0.0 };
+    assert_eq!(answer(heap(|at| warm(at).round() + 400.0 * at as f64, 70)), Verdict::LinearLeak);
+    assert!(!answer(heap(|at| warm(at).round(), 70)).is_leak());
+    // A request that adds now 2,200 and now takes 500: too little for a leak in this run, and no level either.
+    let uneven = |at: usize| warm(at).round() + 850.0 * at as f64 + if at.is_multiple_of(2) { 1350.0 } else { 0.0 };
+    assert!(!matches!(answer(heap(uneven, 70)), Verdict::Steady | Verdict::WarmUpPlateau));
+}
+
+#[test]
+fn small_regular_steps_are_stepwise_growth_and_uneven_ones_are_not() {
+    let steps = |at: usize| 3.17e7 + 1.62e5 * (at / 13) as f64 + 160.0 * at as f64;
+    assert_eq!(answer(heap(steps, 80)), Verdict::StepwiseGrowth);
+    let compiler = [(8, 1e4), (18, 6e3), (24, 2.6e4), (28, 2.1e4), (36, 1.1e4), (43, 4.7e4)];
+    let y = |at: usize| 4.12e6 + compiler.iter().filter(|(from, _)| at >= *from).map(|(_, step)| step).sum::<f64>();
+    assert!(!answer(heap(y, 60)).is_leak());
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub(crate) struct Assessment {
     pub more: Option<f64>,
     /// Undecided between a container that fills slowly and a leak: what it can hold would settle it too.
     pub filling: bool,
-    /// Undecided because the process may have begun anew at each fall.
+    /// The process may have begun anew where it fell.
     pub restarting: bool,
 }
 
@@ -51,7 +51,7 @@ const RSS_LEVEL: f64 = 0.025;
 /// goes on having them, where runtimes take more pages in one jump.
 const RSS_HIGHS: usize = 3;
 
-/// Share of resident memory from which on falls that come again and again may be restarts.
+/// Share of resident memory from which on falls may be restarts.
 const RSS_FALL: f64 = 0.4;
 
 /// Fewest points that are judged.
@@ -200,24 +200,41 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
     let (rise, fall) = excursions(&smooth);
     if fall > (0.1 * base).max(8.0 * sigma) && fall > 0.6 * rise && rise > 0.3 * fall {
         found.verdict = Verdict::Fluctuating;
+        found.restarting = signal == Signal::Rss && y.windows(2).any(|pair| pair[0] - pair[1] > RSS_FALL * pair[0]);
         found.strength = fall / (0.1 * base).max(8.0 * sigma);
         return found;
     }
 
     let gain = level_at_end(&cy) - level_at_start(&cy);
     let drip = steps.filter(|steps| growth == Growth::EveryStep && steps.typical * n as f64 > leak_delta);
-    if let Some(stairs) = staircase(&cy, grain).filter(|_| gain > delta.min(0.05 * base).max(grain)) {
-        if !stairs.ongoing && drip.is_none() {
+    // What goes on in every step of the last half leaks, whatever warmed up before.
+    let lately = Steps::of(&calm.y[n / 2..]).filter(|_| quiet);
+    let drip = drip.or(lately.filter(|steps| {
+        let rate = steps.calm_rate();
+        steps.growth(rate) == Growth::EveryStep
+            && steps.typical * n as f64 > amount(thresholds(signal, Growth::EveryStep).0)
+    }));
+    // A typical step that goes up is no level, even where it does not suffice for a leak.
+    let dripping = quiet && growth == Growth::Typical && low * length > 0.25 * leak_delta;
+    if let Some(stairs) = staircase(&cy, grain) {
+        let shows = gain > delta.min(0.05 * base).max(grain);
+        if shows && !stairs.ongoing && drip.is_none() && !dripping {
             found.verdict = Verdict::WarmUpPlateau;
             found.plateau = Some(level_at_end(&cy));
             return found;
         }
-        if stairs.ongoing && stairs.steps.len() >= 3 && stairs.late_steps >= 2 && gain > delta {
+        // Compilers take steps too, but seldom four regular ones.
+        let enough = if quiet && stairs.regular && stairs.steps.len() >= 4 {
+            delta.min(0.01 * base)
+        } else {
+            delta.max(leak_delta.min(0.07 * base))
+        };
+        if stairs.ongoing && stairs.steps.len() >= 3 && stairs.late_steps >= 2 && gain > enough.max(grain) {
             found.verdict = Verdict::StepwiseGrowth;
-            found.strength = (gain / delta).min(stairs.steps.len() as f64);
+            found.strength = (gain / enough).min(stairs.steps.len() as f64);
             return found;
         }
-        if stairs.steps.len() == 2 && drip.is_none() {
+        if shows && stairs.steps.len() == 2 && drip.is_none() {
             return Assessment { slope: Some(slope), ..undecided(rung, x, length) };
         }
     }
@@ -274,13 +291,13 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
         let slow = matches!(settling.curve, Curve::Filling { tau } if tau > 0.5)
             || matches!(settling.curve, Curve::Hinge { knee } if knee > 0.75);
         let flat = remaining.abs() < early_delta.min(0.08 * gain).max(0.5 * delta);
-        if flat && !slow && !creeping && tail_share >= 0.2 {
+        if flat && !slow && !creeping && !dripping && tail_share >= 0.2 {
             found.verdict = Verdict::WarmUpPlateau;
             found.plateau = Some(level_at_end(&cy));
             found.strength = early_delta.max(0.08 * gain) / remaining.abs().max(1e-9 * base + f64::MIN_POSITIVE);
             return found;
         }
-        if slope.slope * length < delta && signal != Signal::Rss {
+        if slope.slope * length < delta && signal != Signal::Rss && !dripping {
             found.strength = delta / (slope.slope * length).abs().max(f64::MIN_POSITIVE);
             return found;
         }
@@ -296,6 +313,7 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
     let within = rise.max(fall) < delta && smooth.len() > 20;
     if (low * length < -delta || high * length <= delta || (slope.slope * length).abs() < 0.5 * delta || within)
         && !creeping
+        && !dripping
     {
         found.strength = delta / widest.max(f64::MIN_POSITIVE);
         if calm.spikes > 0 && calm.highest > (0.15 * base).max(8.0 * sigma) {

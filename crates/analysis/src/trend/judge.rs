@@ -70,12 +70,12 @@ fn judge_one(series: &Series, options: &JudgeOptions, curves: &mut Curves) -> Ju
     let gain = found.slope.map_or(0.0, |slope| slope.slope * length);
     let mut notes = line.notes.clone();
     let mut needs = found.more.map(|more| {
-        if found.restarting {
-            return "when the process was started: it falls back again and again, as after restarts".into();
-        }
         let keys = if found.filling { ", or how many distinct keys the growing container can get" } else { "" };
         format!("{} more {}s{keys}", round_up(more), line.axis.name())
     });
+    if found.restarting {
+        needs = Some("when the process was started: it falls back at once, as after a restart".into());
+    }
     if found.verdict.is_leak() {
         let (_, condensed) = condense(&line.x, &line.y, if signal == Signal::SiteAfterGc { 50 } else { 300 });
         let trend = hamed_rao(&condensed);

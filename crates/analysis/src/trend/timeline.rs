@@ -73,7 +73,8 @@ pub(crate) fn timeline(series: &Series) -> Timeline {
     }
     let lives: Vec<Vec<Point>> = parts.iter().flat_map(|part| lives(part, series)).collect();
     if lives.len() > 1 {
-        notes.push(format!("the process began anew {} times; its longest life is judged", lives.len() - 1));
+        let times = if lives.len() == 2 { "once".to_owned() } else { format!("{} times", lives.len() - 1) };
+        notes.push(format!("the process began anew {times}; its longest life is judged"));
     }
     let mut points = lives.into_iter().max_by_key(Vec::len).unwrap_or_default();
     let is_counted = |point: &Point| point.iteration.is_some() || point.requests.is_some();
