@@ -6,7 +6,7 @@ Columns: iteration, seconds, heap_after_gc (tracemalloc's current after two coll
 rss (VmRSS). One iteration is a batch of requests or calls of random size;
 BATCH (1) makes it so many times as large, for leaks that resident memory shows. The rows are kept in an array that has its
 full length before the first iteration, so the recorder itself does not grow. `tune.py`, `first_look.py`, `held_out.py`,
-`second_look.py`, `third_look.py` and `fourth_look.py` hold the programs with their truth. Programs outside `tune.py` that are level
+`second_look.py`, `third_look.py`, `fourth_look.py` and `fifth_look.py` hold the programs with their truth. Programs outside `tune.py` that are level
 once started run 30 iterations before the first row. Programs whose garbage is left to the collector have heap_after_gc 0.
 """
 
@@ -17,6 +17,7 @@ import time
 import tracemalloc
 from array import array
 
+import fifth_look
 import first_look
 import fourth_look
 import held_out
@@ -26,7 +27,8 @@ import tune
 from work import R
 
 SPLITS = {"tune": tune.PROGRAMS, "first_look": first_look.PROGRAMS, "held_out": held_out.PROGRAMS, "second_look": second_look.PROGRAMS,
-          "third_look": third_look.PROGRAMS, "fourth_look": fourth_look.PROGRAMS}
+          "third_look": third_look.PROGRAMS, "fourth_look": fourth_look.PROGRAMS,
+          "fifth_look": fifth_look.PROGRAMS}
 STARTED = {"steady", "spikes", "fluctuating"}
 LEFT_TO_THE_COLLECTOR = "gc_sawtooth"
 WARM_UP = 30

@@ -159,6 +159,11 @@ fn sites_share_the_growth() {
     assert_eq!(leaks.len(), 1);
     assert_eq!(leaks[0].subject, "app.py:3");
     assert!(leaks[0].growth_share.unwrap() > 0.8 && leaks[0].adjusted_p.unwrap() < 0.001);
+    // With garbage in them they are judged as a heap is, and are sites still: none stands for the process.
+    let garbage =
+        |number: usize| Series { metric: "site_live_after_gc".into(), signal: Some(Signal::Heap), ..site(number) };
+    let report = judge(&(0..40).map(garbage).collect::<Vec<_>>(), &JudgeOptions::default());
+    assert!(report.headlines().is_empty() && report.verdicts[3].growth_share.is_some());
 }
 
 #[test]

@@ -42,6 +42,31 @@ enum Source<'a> {
     ByTime(&'a GoCaptureFolder),
 }
 
+/// Fewest collected moments beside which the others can be spared.
+const FEWEST_COLLECTED: usize = 12;
+
+/// Leaves out snapshots in which a process did not collect in time, where enough others remain. Says whether all that
+/// remain are collected.
+fn leave_out_garbage<At>(moments: &mut Vec<(At, Source<'_>)>, warnings: &mut Vec<String>) -> bool {
+    let is_collected = |source: &Source<'_>| match source {
+        Source::Snapshot(snapshot) => snapshot.files.iter().all(|file| file.collected),
+        Source::ByTime(_) => true,
+    };
+    let all = moments.len();
+    let collected = moments.iter().filter(|(_, source)| is_collected(source)).count();
+    if collected == all {
+        return true;
+    }
+    let garbage = format!("{} of {all} snapshots hold garbage, a process did not collect in time", all - collected);
+    if collected < FEWEST_COLLECTED {
+        warnings.push(garbage);
+        return false;
+    }
+    warnings.push(format!("{garbage}: left out"));
+    moments.retain(|(_, source)| is_collected(source));
+    true
+}
+
 /// Captures of Go programs taken by time. Under a load of our own the moments at rest are marked, and they alone count.
 fn by_time(run: &ResolvedRun, process: Option<u32>) -> anyhow::Result<Vec<GoCaptureFolder>> {
     if run.entry.record.workload.is_some() {
@@ -91,7 +116,6 @@ pub(crate) fn add(
     let mut stacks: BTreeMap<u32, Vec<Point>> = BTreeMap::new();
     let mut rows: HashMap<String, Vec<(usize, f64)>> = HashMap::new();
     let mut times = Vec::new();
-    let mut collected = true;
     let symbols = LocalFiles::default();
     let wanted = args.value.as_deref().is_none_or(|metric| [LIVE, SITE, RATE, STACKS].contains(&metric));
     let by_time = if wanted { by_time(run, args.select.process)? } else { Vec::new() };
@@ -104,12 +128,10 @@ pub(crate) fn add(
         record.snapshots.iter().map(|snapshot| (snapshot.at, Source::Snapshot(snapshot))).collect();
     moments.extend(by_time.iter().map(|capture| (capture.record.at, Source::ByTime(capture))));
     moments.sort_by_key(|(at, _)| *at);
+    let collected = leave_out_garbage(&mut moments, warnings);
     for (at, source) in moments.into_iter().filter(|_| wanted) {
         let found = match source {
-            Source::Snapshot(snapshot) => {
-                collected &= snapshot.files.iter().all(|file| file.collected);
-                read(run, snapshot, args.select.process, &symbols, warnings)?
-            }
+            Source::Snapshot(snapshot) => read(run, snapshot, args.select.process, &symbols, warnings)?,
             // A program killed in the middle leaves a torn file.
             Source::ByTime(capture) => of_go(capture).ok().flatten().into_iter().collect(),
         };
@@ -154,12 +176,8 @@ pub(crate) fn add(
         }
     }
     input.snapshots = Some(if wanted { times.len() } else { record.snapshots.len() });
-    let (heap, site) = if collected {
-        (Signal::HeapAfterGc, Signal::SiteAfterGc)
-    } else {
-        warnings.push("some snapshots hold garbage: a process did not collect in time".into());
-        (Signal::Heap, Signal::Heap)
-    };
+    let (heap, site) =
+        if collected { (Signal::HeapAfterGc, Signal::SiteAfterGc) } else { (Signal::Heap, Signal::Heap) };
     for (pid, points) in heaps {
         let subject = names.get(&pid).cloned().unwrap_or_default();
         input.series.push(Series { metric: LIVE.into(), subject, signal: Some(heap), points, ..Series::default() });

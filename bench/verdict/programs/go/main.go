@@ -72,6 +72,9 @@ func main() {
 		for _, p := range fourthLookPrograms {
 			fmt.Println(p.name, "fourth_look", p.truth)
 		}
+		for _, p := range fifthLookPrograms {
+			fmt.Println(p.name, "fifth_look", p.truth)
+		}
 		return
 	}
 	seed, _ := strconv.ParseInt(os.Args[2], 10, 64)
@@ -104,6 +107,11 @@ func main() {
 	for _, p := range fourthLookPrograms {
 		if p.name == os.Args[1] {
 			record(p, "fourth_look", seed, iterations, batch)
+		}
+	}
+	for _, p := range fifthLookPrograms {
+		if p.name == os.Args[1] {
+			record(p, "fifth_look", seed, iterations, batch)
 		}
 	}
 }

@@ -185,7 +185,7 @@ fn round_up(value: f64) -> f64 {
 
 /// False-discovery control over allocation sites and each one's share of the growth (the `LeakShare` of `BLeak`, PLDI 2018).
 fn weigh_sites(judged: &mut [Judged]) {
-    let sites: Vec<usize> = (0..judged.len()).filter(|&at| judged[at].signal == Signal::SiteAfterGc).collect();
+    let sites: Vec<usize> = (0..judged.len()).filter(|&at| judged[at].report.is_site()).collect();
     if sites.len() < 2 {
         return;
     }
