@@ -215,6 +215,15 @@ fn a_drip_behind_a_long_warm_up_is_a_leak_and_no_plateau() {
 }
 
 #[test]
+fn a_drip_that_falls_back_at_once_is_not_called_a_leak() {
+    // A table that drops its rows when it is full, every 72 iterations.
+    let table = |at: usize| 1.43e7 + 240.0 * ((at + 38) % 72) as f64;
+    for count in [80, 90, 100, 300] {
+        assert!(!answer(heap(table, count)).is_leak(), "{count}");
+    }
+}
+
+#[test]
 fn small_regular_steps_are_stepwise_growth_and_uneven_ones_are_not() {
     let steps = |at: usize| 3.17e7 + 1.62e5 * (at / 13) as f64 + 160.0 * at as f64;
     assert_eq!(answer(heap(steps, 80)), Verdict::StepwiseGrowth);

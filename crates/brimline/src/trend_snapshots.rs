@@ -310,3 +310,27 @@ fn of_node(profile: &NodeProfile, maps: &SourceMaps) -> anyhow::Result<Captured>
     let (pid, profile) = (profile.state.pid, Some(read));
     Ok(Captured { pid, live_bytes, allocated_bytes: None, profile, stack_bytes: None, module: None })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn garbage_is_spared_where_twelve_collected_snapshots_remain() {
+        let snapshot = |collected: bool| -> SnapshotRecord {
+            let file = serde_json::json!({"pid": 1, "file": "1.rec", "collected": collected});
+            serde_json::from_value(serde_json::json!({"name": "s", "at": 0, "trigger": "command", "files": [file]}))
+                .unwrap()
+        };
+        let judged = |collected: usize, garbage: usize| {
+            let records: Vec<SnapshotRecord> = (0..collected + garbage).map(|at| snapshot(at >= garbage)).collect();
+            let mut moments: Vec<_> = records.iter().map(|record| ((), Source::Snapshot(record))).collect();
+            let mut warnings = Vec::new();
+            (leave_out_garbage(&mut moments, &mut warnings), moments.len(), warnings.len())
+        };
+        assert_eq!(judged(20, 0), (true, 20, 0));
+        assert_eq!(judged(12, 3), (true, 12, 1));
+        assert_eq!(judged(11, 3), (false, 14, 1));
+    }
+}

@@ -182,6 +182,7 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
     let leak_delta = amount(leak);
     // What would be a leak if it were a little more is not called level.
     let delta = amount(calm_below).min(if growth == Growth::Typical { leak_delta } else { f64::INFINITY });
+    let smooth = running_median(&cy, 2);
     let early_delta = (0.05 * base).max(4.0 * sigma).max(grain);
     let mut found = Assessment {
         verdict: Verdict::Steady,
@@ -196,7 +197,6 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
         restarting: false,
     };
 
-    let smooth = running_median(&cy, 2);
     let (rise, fall) = excursions(&smooth);
     if fall > (0.1 * base).max(8.0 * sigma) && fall > 0.6 * rise && rise > 0.3 * fall {
         found.verdict = Verdict::Fluctuating;
@@ -206,16 +206,20 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
     }
 
     let gain = level_at_end(&cy) - level_at_start(&cy);
-    let drip = steps.filter(|steps| growth == Growth::EveryStep && steps.typical * n as f64 > leak_delta);
-    // What goes on in every step of the last half leaks, whatever warmed up before.
     let lately = Steps::of(&calm.y[n / 2..]).filter(|_| quiet);
-    let drip = drip.or(lately.filter(|steps| {
-        let rate = steps.calm_rate();
-        steps.growth(rate) == Growth::EveryStep
-            && steps.typical * n as f64 > amount(thresholds(signal, Growth::EveryStep).0)
-    }));
+    let lately_growth = lately.map_or(Growth::Hidden, |steps| steps.growth(steps.calm_rate()));
+    let least_drip = amount(thresholds(signal, Growth::EveryStep).0);
+    // What goes on in every step of the last half leaks, whatever warmed up before; but not what falls back at once as
+    // soon as a table is full.
+    let fallen = excursions(&smooth[smooth.len() / 5..]).1;
+    let goes_on = |steps: &Steps| fallen < 0.5 * steps.typical * n as f64;
+    let drip = steps
+        .filter(|steps| growth == Growth::EveryStep && steps.typical * n as f64 > leak_delta)
+        .or(lately.filter(|steps| lately_growth == Growth::EveryStep && steps.typical * n as f64 > least_drip));
+    let undone = drip.is_some_and(|steps| !goes_on(&steps));
+    let drip = drip.filter(goes_on);
     // A typical step that goes up is no level, even where it does not suffice for a leak.
-    let dripping = quiet && growth == Growth::Typical && low * length > 0.25 * leak_delta;
+    let dripping = undone || (quiet && growth == Growth::Typical && low * length > 0.25 * leak_delta);
     if let Some(stairs) = staircase(&cy, grain) {
         let shows = gain > delta.min(0.05 * base).max(grain);
         if shows && !stairs.ongoing && drip.is_none() && !dripping {
