@@ -124,7 +124,10 @@ if command -v npm >/dev/null; then
         mkdir -p "$folder"
         cp $apps/package.json $apps/package-lock.json "$folder/"
         (cd "$folder" && npm ci --silent --no-audit --no-fund --ignore-scripts) >&2
-        (cd "$folder" && npm rebuild --silent heapdump) >"$folder/heapdump.log" 2>&1 || say "heapdump was not built; see $folder/heapdump.log"
+        # Node's own headers where they lie beside it; without them the package fetches some.
+        prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
+        [ ! -e "$prefix/include/node/node.h" ] || export npm_config_nodedir=$prefix
+        (cd "$folder" && npm rebuild heapdump) >"$folder/heapdump.log" 2>&1 || say "heapdump was not built; see $folder/heapdump.log"
         touch "$folder/.complete"
     fi
     export BRIMLINE_TEST_NODE_PACKAGES=$folder

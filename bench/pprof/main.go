@@ -17,12 +17,17 @@ func main() {
 	functions := flag.Int("functions", 5000, "number of functions")
 	depth := flag.Int("depth", 30, "largest depth of a stack")
 	fanout := flag.Int("fanout", 8, "callees per location")
+	odd := flag.Bool("strange", false, "a profile with all that real ones seldom have; only -samples and -seed matter")
 	skew := flag.Bool("skew", false, "call few callees often")
 	seed := flag.Int64("seed", 1, "seed of the generator")
 	out := flag.String("out", "", "file to write")
 	flag.Parse()
 
 	r := rand.New(rand.NewSource(*seed))
+	if *odd {
+		write(strange(r, *samples), *out)
+		return
+	}
 	p := &profile.Profile{
 		SampleType: []*profile.ValueType{
 			{Type: "alloc_objects", Unit: "count"}, {Type: "alloc_space", Unit: "bytes"},
@@ -68,7 +73,11 @@ func main() {
 		live := count / int64(r.Intn(4)+1)
 		p.Sample = append(p.Sample, &profile.Sample{Location: stack, Value: []int64{count, count * size, live, live * size}, NumLabel: map[string][]int64{"bytes": {size}}, NumUnit: map[string][]string{"bytes": {"bytes"}}})
 	}
-	f, err := os.Create(*out)
+	write(p, *out)
+}
+
+func write(p *profile.Profile, out string) {
+	f, err := os.Create(out)
 	if err != nil {
 		log.Fatal(err)
 	}

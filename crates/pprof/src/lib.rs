@@ -9,6 +9,7 @@ pub mod cli;
 mod convert;
 mod encode;
 mod error;
+mod expression;
 mod filter;
 mod granularity;
 mod graph;

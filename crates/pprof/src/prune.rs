@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use regex::Regex;
 
+use crate::expression;
 use crate::model::{Text, View};
 
 /// A function name without its argument list, and without the dot that PPC64 puts before it.
@@ -29,7 +30,7 @@ impl View<'_> {
         if self.drop_frames.is_empty() {
             return Ok(());
         }
-        let anchored = |text: &str| Regex::new(&format!("^({text})$"));
+        let anchored = |text: &str| expression::compile(&format!("^({text})$"));
         let drop = anchored(&self.drop_frames)?;
         let keep = if self.keep_frames.is_empty() { None } else { Some(anchored(&self.keep_frames)?) };
         self.prune(&drop, keep.as_ref());

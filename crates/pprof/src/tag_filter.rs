@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use regex::Regex;
 
+use crate::expression;
 use crate::labels::LabelGroups;
 use crate::measure::scale;
 use crate::model::View;
@@ -36,7 +37,7 @@ impl TagFilter {
         if let Some(condition) = range(value) {
             return Ok((Self { key, condition }, Some(value)));
         }
-        let expressions = value.split(',').map(Regex::new).collect::<Result<_, _>>()?;
+        let expressions = value.split(',').map(expression::compile).collect::<Result<_, _>>()?;
         Ok((Self { key, condition: Condition::Expressions(expressions) }, None))
     }
 

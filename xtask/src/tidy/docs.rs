@@ -9,6 +9,7 @@ const REQUIRED: &[&str] = &[
     "CONTRIBUTING.md",
     "LICENSE-MIT",
     "LICENSE-APACHE",
+    "LICENSE-OFL",
     "docs/ARCHITECTURE.md",
     "docs/GLOSSARY.md",
     "docs/python.md",

@@ -83,6 +83,12 @@ impl Sources for Process {
 }
 
 impl Host for Process {
+    fn is_program(&self, path: &str) -> bool {
+        let regular = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+        let mut magic = [0; 4];
+        regular && File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && &magic == b"\x7fELF"
+    }
+
     fn fetch(&mut self, url: &str, timeout_seconds: u64) -> io::Result<Vec<u8>> {
         // Go's spelling for a server whose certificate nobody signed.
         let (url, trust) = match url.strip_prefix("https+insecure://") {

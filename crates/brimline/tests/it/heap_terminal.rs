@@ -71,7 +71,8 @@ fn tells_how_far_it_is_and_ends_when_interrupted() {
         }
         let status = child.wait().unwrap();
         if let Some(interrupted) = interrupted {
-            assert!(interrupted.elapsed() < Duration::from_secs(1), "{:?}", interrupted.elapsed());
+            // A second on a machine that has nothing else to do.
+            assert!(interrupted.elapsed() < Duration::from_secs(3), "{:?}", interrupted.elapsed());
             assert!(status.signal() == Some(libc::SIGINT) || status.code() == Some(130), "{status}");
         } else {
             assert_eq!(stop_at, None, "never said so: {seen}");

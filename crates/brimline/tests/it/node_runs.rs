@@ -134,7 +134,9 @@ fn what_lives_is_sampled_and_snapshots_compare() {
         assert!((found - 2 * ACCOUNTS).abs() < ACCOUNTS, "{found} of {}: {second:#}", 2 * ACCOUNTS);
         let diff = ended(&mut session.brimline(["diff", "latest@first", "latest@second", "--json"])).expect_code(0);
         let top = &json(&diff)["rows"][0];
-        assert!(top["file"].as_str().unwrap().ends_with("keeps.js") && top["state"] == "grown", "{top:#}");
+        assert!(top["file"].as_str().unwrap().ends_with("keeps.js"), "{top:#}");
+        // V8 may have compiled one of the two into the other meanwhile: then it is new.
+        assert!(top["state"] == "grown" || top["state"] == "new", "{top:#}");
         let line = top["line"].as_u64().unwrap();
         assert!([line_number(KEEPS, "constructor("), line_number(KEEPS, "function open")].contains(&line), "{top:#}");
         let last = report(&session, &[]);

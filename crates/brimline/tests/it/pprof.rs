@@ -117,6 +117,23 @@ fn servers_are_read_and_bad_ones_named_in_time() {
 }
 
 #[test]
+fn pipes_are_read_once_and_passwords_kept() {
+    let session = Session::new();
+    let file = session.work().join("one.pb.gz");
+    std::fs::write(&file, heap(1 << 20)).unwrap();
+    let twice = format!("{} pprof -top <(cat {1}) <(cat {1})", env!("CARGO_BIN_EXE_brimline"), file.display());
+    let mut shell = session.plain("bash", ["-c", &twice]);
+    let both = ended(&mut shell).expect_code(0).stdout;
+    let one = ended(&mut session.brimline(["pprof", "-top"]).arg(&file)).expect_code(0).stdout;
+    assert!(one.contains("41MB total") && both.contains("82MB total"), "{one}\n{both}");
+
+    let url = server(Some(heap(1 << 20))).replace("://", "://me:secret@");
+    let longest = format!("-timeout={}", i64::MAX);
+    let answer = ended(&mut session.brimline(["pprof", "-top", &longest, &url])).expect_code(0);
+    assert!(answer.stderr.contains("me:xxxxx@") && !answer.stderr.contains("secret"), "{}", answer.stderr);
+}
+
+#[test]
 fn pictures_need_no_graphviz() {
     let session = Session::new();
     let folder = tempfile::tempdir().unwrap();

@@ -38,6 +38,9 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new() -> Self {
+        // Shells have their background jobs ignore Ctrl-C, and children inherit that.
+        // SAFETY: no handler of this process is replaced: it has none.
+        unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
         let folder = tempfile::Builder::new().prefix("brimline-it-").tempdir().unwrap();
         std::fs::create_dir(folder.path().join("work")).unwrap();
         Self { folder }

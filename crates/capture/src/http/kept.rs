@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustls::{ClientConnection, StreamOwned};
 
-use super::{Address, FetchError, Socket, Timed, Trust, Url, connect, tls};
+use super::{Address, FetchError, Socket, Timed, Trust, Url, connect, deadline_after, tls};
 
 /// An open connection for one request after the other.
 pub(crate) enum Kept {
@@ -19,7 +19,7 @@ pub(crate) enum Kept {
 impl Kept {
     /// Connects within `time`.
     pub(crate) fn open(url: &Url, trust: Trust, time: Duration) -> Result<Self, FetchError> {
-        let deadline = Instant::now() + time;
+        let deadline = deadline_after(time);
         let timed_out = || FetchError::TimedOut { url: url.to_string(), time };
         let socket = connect(url, deadline).map_err(|source| match source.kind() {
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => timed_out(),

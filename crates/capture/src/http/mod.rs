@@ -24,6 +24,8 @@ const LARGEST_HEAD: usize = 64 << 10;
 const SOCKET_PATH: usize = 107;
 /// Most of a refusal's body that is told.
 const TOLD: usize = 120;
+/// Further away than anybody waits, and near enough for the clock to count to.
+const FOREVER: Duration = Duration::from_secs(1 << 31);
 /// Redirections that are followed.
 const REDIRECTIONS: usize = 3;
 
@@ -86,9 +88,13 @@ pub enum FetchError {
     },
 }
 
+fn deadline_after(time: Duration) -> Instant {
+    Instant::now() + time.min(FOREVER)
+}
+
 /// The body at `base` + `path` (which starts with a slash or is a query alone).
 pub fn get(base: &Url, path: &str, trust: Trust, limits: Limits) -> Result<Vec<u8>, FetchError> {
-    let deadline = Instant::now() + limits.time;
+    let deadline = deadline_after(limits.time);
     let mut place = base.with_base("");
     let mut target = format!("{}{path}", base.base);
     for _ in 0..=REDIRECTIONS {
@@ -98,7 +104,7 @@ pub fn get(base: &Url, path: &str, trust: Trust, limits: Limits) -> Result<Vec<u
             return Ok(answer.body);
         }
         let elsewhere = matches!(answer.status, 301 | 302 | 303 | 307 | 308).then_some(answer.location).flatten();
-        let Some(next) = elsewhere.and_then(|location| redirected(&place, &location)) else {
+        let Some(next) = elsewhere.and_then(|location| redirected(&place, &target, &location)) else {
             let text = String::from_utf8_lossy(&answer.body);
             let line = text.lines().next().unwrap_or_default().trim().chars().take(TOLD).collect();
             return Err(FetchError::Status { url, status: answer.status, line });
@@ -111,14 +117,21 @@ pub fn get(base: &Url, path: &str, trust: Trust, limits: Limits) -> Result<Vec<u
     })
 }
 
-/// Where an answer from `place` points to: place and target. Credentials stay with their host, and what began encrypted
-/// is not followed into the open.
-fn redirected(place: &Url, location: &str) -> Option<(Url, String)> {
+/// Where the answer to `target` of `place` points to: place and target. Credentials stay with their host, and what began
+/// encrypted is not followed into the open.
+fn redirected(place: &Url, target: &str, location: &str) -> Option<(Url, String)> {
     if location.starts_with('/') && !location.starts_with("//") {
         return Some((place.clone(), location.to_owned()));
     }
-    let (Address::Tcp { host, .. }, true) = (&place.address, location.starts_with("http")) else { return None };
-    let mut next = Url::parse(location).ok()?;
+    if !location.contains("//") {
+        let path = target.split('?').next().unwrap_or_default();
+        let folder = path.rfind('/').map_or("/", |at| &path[..=at]);
+        return Some((place.clone(), format!("{folder}{location}")));
+    }
+    let Address::Tcp { host, .. } = &place.address else { return None };
+    let scheme = if place.tls { "https:" } else { "http:" };
+    let location = if location.starts_with("//") { format!("{scheme}{location}") } else { location.to_owned() };
+    let mut next = Url::parse(&location).ok()?;
     let Address::Tcp { host: next_host, .. } = &next.address else { return None };
     next.credentials = place.credentials.clone().filter(|_| next_host == host);
     let path = location.split_once("://")?.1;
@@ -190,9 +203,9 @@ fn exchange(
             let found = format!("more than {} bytes", limits.bytes);
             return Err(FetchError::Malformed { url: url.to_owned(), found });
         }
-        match head.whole(&body) {
-            Whole::Yes(bytes) => {
-                return Ok(Answer { status: head.status, location: head.location, body: bytes });
+        match head.whole(&mut body) {
+            Whole::Yes(body) => {
+                return Ok(Answer { status: head.status, location: head.location, body });
             }
             Whole::Broken => {
                 return Err(FetchError::Malformed { url: url.to_owned(), found: "broken chunks".to_owned() });
@@ -260,7 +273,8 @@ impl Head {
         Some(head)
     }
 
-    fn whole(&self, body: &[u8]) -> Whole {
+    /// Takes the body if it is complete.
+    fn whole(&self, body: &mut Vec<u8>) -> Whole {
         if self.chunked {
             // Looked at once more for each piece only where the end may have come.
             return if body.ends_with(b"\r\n\r\n") || body.ends_with(b"0\r\n\r\n") {
@@ -270,7 +284,10 @@ impl Head {
             };
         }
         match self.length {
-            Some(length) if body.len() >= length => Whole::Yes(body[..length].to_vec()),
+            Some(length) if body.len() >= length => {
+                body.truncate(length);
+                Whole::Yes(std::mem::take(body))
+            }
             _ => Whole::NotYet,
         }
     }
@@ -485,5 +502,22 @@ mod tests {
         assert_eq!(base64(b"Aladdin:open sesame"), "QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert_eq!(base64(b"ab"), "YWI=");
         assert_eq!(base64(b"abc"), "YWJj");
+    }
+
+    #[test]
+    fn redirections_lead_where_browsers_would_go() {
+        let place = Url::parse("http://u:p@h:1").unwrap();
+        for (location, url, target) in [
+            ("/x", "http://h:1", "/x"),
+            ("heap?gc=1", "http://h:1", "/debug/pprof/heap?gc=1"),
+            ("//other/x", "http://other", "/x"),
+            ("https://h:2/x", "https://h:2", "/x"),
+        ] {
+            let (next, path) = redirected(&place, "/debug/pprof/old?a=/b", location).unwrap();
+            assert_eq!((next.to_string().as_str(), path.as_str()), (url, target), "{location}");
+            assert_eq!(next.credentials.is_some(), !url.contains("other"));
+        }
+        let safe = Url::parse("https://h").unwrap();
+        assert_eq!(redirected(&safe, "/", "http://h/x"), None);
     }
 }

@@ -132,7 +132,7 @@ fn finish(
         return Err(usage("expected a profile file or URL, found none"));
     }
     // A first argument that is a program names the binary the profile was taken of.
-    if parsed.sources.len() > 1 && host.read(&parsed.sources[0]).is_ok_and(|bytes| bytes.starts_with(b"\x7fELF")) {
+    if parsed.sources.len() > 1 && host.is_program(&parsed.sources[0]) {
         parsed.binary = Some(parsed.sources.remove(0));
     }
     for (index, word) in choices.iter().enumerate() {

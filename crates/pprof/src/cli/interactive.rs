@@ -11,8 +11,13 @@ use crate::model::View;
 pub(crate) fn run(view: &View<'_>, mut config: Config, host: &mut dyn Host) -> Result<(), RunError> {
     config.compact_labels = true;
     let types: Vec<&str> = view.sample_types.iter().map(|kind| kind.name.as_str()).collect();
-    for line in report::header(&mut view.clone(), &config, host)? {
+    let (lines, empty) = report::header(&mut view.clone(), &config, host)?;
+    for line in lines {
         writeln!(host.stderr(), "{line}")?;
+    }
+    if empty && types.len() > 1 {
+        writeln!(host.stderr(), "No samples were found with the default sample value type.")?;
+        writeln!(host.stderr(), "Try \"sample_index\" command to analyze different sample values.\n")?;
     }
     writeln!(host.stderr(), "Entering interactive mode (type \"help\" for commands, \"o\" for options)")?;
     let functions = view.functions.iter().map(|function| view.texts.get(function.name).to_owned()).collect();
@@ -54,7 +59,8 @@ fn wrong(message: impl Into<String>) -> RunError {
 /// Carries out one line; true ends the session.
 fn carry_out(line: &str, view: &View<'_>, config: &mut Config, host: &mut dyn Host) -> Result<bool, RunError> {
     let (name, value) = match line.split_once('=') {
-        Some((name, value)) => (name.trim(), Some(value.split("//:").next().unwrap_or_default().trim())),
+        // A comment as `o` prints it is typed again with what it belongs to.
+        Some((name, value)) => (name.trim(), Some(value.rsplit_once("//:").map_or(value, |(value, _)| value).trim())),
         None => (line, None),
     };
     if option_of_choice(name).is_some() || config.slot(name).is_some() {
@@ -125,7 +131,7 @@ fn command(first: &str, rest: &[&str], config: &Config) -> Result<(Command, Conf
         } else if matches!(word, "-cum" | "--cum") {
             config.sort = "cum".into();
         } else if let Some(word) = word.strip_prefix('-') {
-            ignore.push(word);
+            ignore.extend(Some(word).filter(|word| !word.is_empty()));
         } else {
             focus.push(word);
         }

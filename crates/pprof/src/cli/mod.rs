@@ -22,6 +22,10 @@ use config::Config;
 
 /// What the command line needs from the outside.
 pub trait Host: Sources {
+    /// Whether the file at `path` is an ELF program. Only a regular file is looked into: a pipe gives its bytes once.
+    fn is_program(&self, _path: &str) -> bool {
+        false
+    }
     /// Fetches a profile from a URL.
     fn fetch(&mut self, url: &str, timeout_seconds: u64) -> io::Result<Vec<u8>>;
     /// The local time zone at a moment, seconds since 1970.

@@ -8,10 +8,11 @@ use super::command::Kind;
 use super::config::Config;
 use super::source::label_units;
 use super::{Host, RunError};
+use crate::expression;
 use crate::filter::NameFilter;
 use crate::granularity::Granularity;
 use crate::model::View;
-use crate::report::{Format, Options, Report};
+use crate::report::{Format, Options, Report, Symbol};
 use crate::tag_filter::TagFilter;
 
 /// Writes the report of one command. The profile is changed on the way.
@@ -55,14 +56,19 @@ pub(crate) fn generate(
     Ok(out)
 }
 
-/// The lines that tell what the profile is.
-pub(crate) fn header(view: &mut View<'_>, config: &Config, host: &mut dyn Host) -> Result<Vec<String>, RunError> {
+/// The lines that tell what the profile is, and whether the column chosen has nothing.
+pub(crate) fn header(
+    view: &mut View<'_>,
+    config: &Config,
+    host: &mut dyn Host,
+) -> Result<(Vec<String>, bool), RunError> {
     if view.sample_types.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), false));
     }
     let units = label_units(view, host)?;
     let options = options(view, Format::Text, None, config, units, host)?;
-    Ok(Report::new(view, options).profile_labels())
+    let report = Report::new(view, options);
+    Ok((report.profile_labels(), report.total == 0))
 }
 
 fn options(
@@ -99,7 +105,10 @@ fn options(
         sample_type: if config.mean { format!("mean_{}", kind_of_value.name) } else { kind_of_value.name },
         sample_unit: kind_of_value.unit,
         output_unit: config.unit.clone(),
-        symbol: argument.map(|text| expression("argument", text)).transpose()?.flatten(),
+        symbol: match argument {
+            Some(text) => compiled("argument", text)?.map(|regex| Symbol { text: text.to_owned(), regex }),
+            None => None,
+        },
         source_path: config.source_path.clone(),
         trim_path: config.trim_path.clone(),
         zone: host.zone(view.time_nanos.div_euclid(1_000_000_000)),
@@ -177,11 +186,11 @@ fn active_filters(config: &Config) -> Vec<String> {
     filters.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name}={value}")).collect()
 }
 
-fn expression(option: &'static str, text: &str) -> Result<Option<Regex>, RunError> {
+fn compiled(option: &'static str, text: &str) -> Result<Option<Regex>, RunError> {
     if text.is_empty() {
         return Ok(None);
     }
-    Regex::new(text).map(Some).map_err(|source| RunError::Expression { option, source })
+    expression::compile(text).map(Some).map_err(|source| RunError::Expression { option, source })
 }
 
 fn warn_unmatched(host: &mut dyn Host, option: &str, asked: bool, matched: bool) -> Result<(), RunError> {
@@ -208,17 +217,17 @@ fn filter(
     host: &mut dyn Host,
 ) -> Result<(), RunError> {
     let names = NameFilter {
-        focus: expression("focus", &config.focus)?,
-        ignore: expression("ignore", &config.ignore)?,
-        hide: expression("hide", &config.hide)?,
-        show: expression("show", &config.show)?,
+        focus: compiled("focus", &config.focus)?,
+        ignore: compiled("ignore", &config.ignore)?,
+        hide: compiled("hide", &config.hide)?,
+        show: compiled("show", &config.show)?,
     };
-    let show_from = expression("show_from", &config.show_from)?;
+    let show_from = compiled("show_from", &config.show_from)?;
     let tag_focus = tag_filter("tagfocus", &config.tagfocus, host)?;
     let tag_ignore = tag_filter("tagignore", &config.tagignore, host)?;
-    let prune_from = expression("prune_from", &config.prune_from)?;
-    let tag_show = expression("tagshow", &config.tagshow)?;
-    let tag_hide = expression("taghide", &config.taghide)?;
+    let prune_from = compiled("prune_from", &config.prune_from)?;
+    let tag_show = compiled("tagshow", &config.tagshow)?;
+    let tag_hide = compiled("taghide", &config.taghide)?;
 
     let matched = view.filter_names(&names);
     warn_unmatched(host, "Focus", names.focus.is_some(), matched.focus)?;

@@ -37,7 +37,7 @@ fn load_all(
     let mut problem = None;
     for name in names {
         match load(name, parsed, host) {
-            Ok(bytes) => loaded.push((name.clone(), bytes)),
+            Ok(bytes) => loaded.push((shown(name).into_owned(), bytes)),
             Err(error) if names.len() == 1 => return Err(error),
             Err(error) => {
                 if let RunError::Source { message, .. } = &error {
@@ -58,7 +58,18 @@ fn load_all(
 }
 
 fn problem(name: &str, reason: &dyn std::fmt::Display, hint: &str) -> RunError {
-    RunError::Source { message: format!("failed to read `{name}` as pprof profile: {reason}"), hint: hint.into() }
+    let message = format!("failed to read `{}` as pprof profile: {reason}", shown(name));
+    RunError::Source { message, hint: hint.into() }
+}
+
+/// A source as messages name it: the password of a URL is nobody else's business.
+fn shown(name: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = name.split_once("://") else { return name.into() };
+    let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
+    match authority.rsplit_once('@').and_then(|(who, host)| Some((who.split_once(':')?.0, host))) {
+        Some((user, host)) => format!("{scheme}://{user}:xxxxx@{host}{}", &rest[authority.len()..]).into(),
+        None => name.into(),
+    }
 }
 
 fn load(name: &str, parsed: &Parsed, host: &mut dyn Host) -> Result<Vec<u8>, RunError> {
@@ -72,7 +83,8 @@ fn load(name: &str, parsed: &Parsed, host: &mut dyn Host) -> Result<Vec<u8>, Run
                     "give the path of a profile, or a URL such as http://localhost:6060/debug/pprof/heap",
                 ));
             };
-            writeln!(host.stderr(), "Fetching profile over HTTP from {url}")?;
+            let told = shown(&url);
+            writeln!(host.stderr(), "Fetching profile over HTTP from {told}")?;
             let in_url = url.split(['?', '&']).find_map(|part| part.strip_prefix("seconds=")?.parse().ok());
             let seconds = if parsed.seconds > 0 { parsed.seconds } else { in_url.unwrap_or(0) };
             let timeout = match (parsed.timeout, seconds) {
@@ -84,7 +96,7 @@ fn load(name: &str, parsed: &Parsed, host: &mut dyn Host) -> Result<Vec<u8>, Run
                 "is the server up, and does it serve net/http/pprof at that path? `-timeout=SECONDS` waits longer";
             let insecure = format!(
                 "if it was the certificate, `https+insecure{}` accepts any; {waiting}",
-                &url[url.find(':').unwrap_or(0)..]
+                &told[told.find(':').unwrap_or(0)..]
             );
             let hint = if url.starts_with("https:") { &insecure } else { waiting };
             host.fetch(&url, timeout as u64).map_err(|error| problem(name, &error, hint))?
@@ -99,21 +111,22 @@ fn load(name: &str, parsed: &Parsed, host: &mut dyn Host) -> Result<Vec<u8>, Run
 
 /// `name` as a URL, with the seconds asked for.
 fn url(name: &str, seconds: i64) -> Option<String> {
-    let with_scheme = if name.contains("://") { name.to_owned() } else { format!("http://{name}") };
-    let rest = with_scheme.split_once("://")?.1;
-    let host = rest.split(['/', '?']).next()?;
+    let (scheme, rest) = name.split_once("://").unwrap_or(("http", name));
+    let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
+    let (host, path) = place.split_at(place.find('/').unwrap_or(place.len()));
     if host.is_empty() || (!name.contains("://") && !host.contains(':')) {
         return None;
     }
     // A server without a path is asked for its CPU profile, as ever.
-    let bare = matches!(&rest[host.len()..], "" | "/");
-    let with_scheme =
-        if bare { format!("{}/debug/pprof/profile", with_scheme.trim_end_matches('/')) } else { with_scheme };
-    if seconds <= 0 {
-        return Some(with_scheme);
+    let path = if matches!(path, "" | "/") { "/debug/pprof/profile" } else { path };
+    let mut parameters: Vec<Cow<'_, str>> =
+        query.into_iter().flat_map(|query| query.split('&')).map(Cow::from).collect();
+    if seconds > 0 {
+        parameters.retain(|parameter| parameter.split('=').next() != Some("seconds"));
+        parameters.push(format!("seconds={seconds}").into());
     }
-    let separator = if with_scheme.contains('?') { '&' } else { '?' };
-    Some(format!("{with_scheme}{separator}seconds={seconds}"))
+    let mark = if parameters.is_empty() { "" } else { "?" };
+    Some(format!("{scheme}://{host}{path}{mark}{}", parameters.join("&")))
 }
 
 /// Merges the sources and subtracts the base.
@@ -210,4 +223,36 @@ pub(crate) fn label_units(view: &View<'_>, host: &mut dyn Host) -> Result<HashMa
         known.insert(key, unit);
     }
     Ok(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{shown, url};
+
+    #[test]
+    fn urls_are_those_that_go_asks() {
+        for (name, seconds, asked) in [
+            ("h:1", -1, Some("http://h:1/debug/pprof/profile")),
+            ("http://h/", 5, Some("http://h/debug/pprof/profile?seconds=5")),
+            ("http://h:1?seconds=3", -1, Some("http://h:1/debug/pprof/profile?seconds=3")),
+            ("http://h:1/x?seconds=3&debug=0", 5, Some("http://h:1/x?debug=0&seconds=5")),
+            ("https://h/heap?gc=1", -1, Some("https://h/heap?gc=1")),
+            ("heap.pb.gz", -1, None),
+            ("http:///x", -1, None),
+        ] {
+            assert_eq!(url(name, seconds).as_deref(), asked, "{name}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for (name, told) in [
+            ("https://me:se:c@ret@h:1/x?y@z", "https://me:xxxxx@h:1/x?y@z"),
+            ("http://me@h/", "http://me@h/"),
+            ("http://h/a:b@c", "http://h/a:b@c"),
+            ("a:b@c.pb.gz", "a:b@c.pb.gz"),
+        ] {
+            assert_eq!(shown(name), told);
+        }
+    }
 }

@@ -54,13 +54,13 @@ impl Report<'_, '_> {
         for &index in &graph.order {
             let node = graph.node(index);
             let info = &skeleton.infos[node.info as usize];
-            if symbol.is_match(&info.name) {
+            if symbol.regex.is_match(&info.name) {
                 let row = Row { line: info.line, start: info.start_line, flat: node.flat, cum: node.cum };
                 push(push_key(&mut functions, &info.name), &info.file, row);
             }
         }
         if functions.is_empty() {
-            return Err(ReportError::NoMatches(symbol.as_str().to_owned()));
+            return Err(ReportError::NoMatches(symbol.text));
         }
         functions.sort_by(|one, other| one.0.cmp(other.0));
 
@@ -79,35 +79,55 @@ impl Report<'_, '_> {
                 let share = percentage(cum, self.total);
                 let (flat, cum) = (self.value(flat), self.value(cum));
                 writeln!(out, "{flat:>10} {cum:>10} (flat, cum) {share} of Total")?;
+                let (first, last) = window(&rows);
+                // The reference opens a file for its first line: without lines, it cannot be missing.
+                if first > last && !cache.files.contains_key(file) {
+                    continue;
+                }
                 match cache.lines(file) {
                     Err(problem) => writeln!(out, " Error: {problem}")?,
-                    Ok(lines) => self.source_rows(out, lines, &rows)?,
+                    Ok(lines) => {
+                        let lines = lines.iter().zip(1..).take(last.max(0) as usize).skip(first as usize - 1);
+                        self.source_rows(out, lines, &rows)?;
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    fn source_rows(&self, out: &mut dyn Write, lines: &[String], rows: &[Row]) -> io::Result<()> {
-        let start_of = |row: &Row| if row.start == 0 { row.line.saturating_sub(MARGIN) } else { row.start };
-        let (mut start, mut end) = (start_of(&rows[0]), rows[0].line.saturating_add(MARGIN));
+    fn source_rows<'l>(
+        &self,
+        out: &mut dyn Write,
+        lines: impl Iterator<Item = (&'l String, i64)>,
+        rows: &[Row],
+    ) -> io::Result<()> {
         let mut values: HashMap<i64, (i64, i64)> = HashMap::new();
         for row in rows {
-            if start_of(row) < start {
-                start = start_of(row);
-            } else {
-                end = end.max(row.line.saturating_add(MARGIN));
-            }
             let sums = values.entry(row.line).or_default();
             *sums = (sums.0.wrapping_add(row.flat), sums.1.wrapping_add(row.cum));
         }
         let shown = |value: i64| if value == 0 { ".".to_owned() } else { self.value(value) };
-        for (text, number) in lines.iter().zip(1_i64..).take(end.max(0) as usize).skip(start.max(1) as usize - 1) {
+        for (text, number) in lines {
             let (flat, cum) = values.get(&number).copied().unwrap_or_default();
             writeln!(out, "{:>10} {:>10} {number:6}:{text}", shown(flat), shown(cum))?;
         }
         Ok(())
     }
+}
+
+/// First and last line shown of a function.
+fn window(rows: &[Row]) -> (i64, i64) {
+    let start_of = |row: &Row| if row.start == 0 { row.line.saturating_sub(MARGIN) } else { row.start };
+    let (mut first, mut last) = (start_of(&rows[0]), rows[0].line.saturating_add(MARGIN));
+    for row in rows {
+        if start_of(row) < first {
+            first = start_of(row);
+        } else {
+            last = last.max(row.line.saturating_add(MARGIN));
+        }
+    }
+    (first.max(1), last)
 }
 
 fn push_key<'r, 'i, T>(rows: &'r mut Vec<(&'i str, Vec<T>)>, key: &'i str) -> &'r mut Vec<T> {

@@ -90,11 +90,18 @@ pub(crate) struct Options {
     /// Unit shown; `minimum` until the report chose one.
     pub(crate) output_unit: String,
     /// Functions to list or peek at.
-    pub(crate) symbol: Option<Regex>,
+    pub(crate) symbol: Option<Symbol>,
     pub(crate) source_path: String,
     pub(crate) trim_path: String,
     /// In which times are shown.
     pub(crate) zone: Zone,
+}
+
+/// An expression for names of functions, and as it was typed.
+#[derive(Clone, Debug)]
+pub(crate) struct Symbol {
+    pub(crate) text: String,
+    pub(crate) regex: Regex,
 }
 
 /// A profile about to be reported. The total is taken when it is made, filters may follow.
@@ -161,7 +168,7 @@ impl<'r, 'a> Report<'r, 'a> {
         // Where nothing is trimmed, a peek shows no call but those of its places.
         let trims = options.node_count > 0 || options.node_fraction != 0.0 || options.edge_fraction != 0.0;
         let touched: Vec<bool> = match &options.symbol {
-            Some(symbol) if !trims => names.iter().map(|name| symbol.is_match(name)).collect(),
+            Some(symbol) if !trims => names.iter().map(|name| symbol.regex.is_match(name)).collect(),
             _ => Vec::new(),
         };
         let edges = if touched.is_empty() { edges } else { Edges::Touching(&touched) };

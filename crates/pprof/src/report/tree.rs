@@ -19,7 +19,7 @@ impl Report<'_, '_> {
         for &index in &graph.order {
             let node = graph.node(index);
             let name = &shown.names[node.info as usize];
-            if self.options.symbol.as_ref().is_some_and(|symbol| !symbol.is_match(name)) {
+            if self.options.symbol.as_ref().is_some_and(|symbol| !symbol.regex.is_match(name)) {
                 continue;
             }
             matched = true;
@@ -58,7 +58,7 @@ impl Report<'_, '_> {
             writeln!(out, "{SEPARATOR}")?;
         }
         match &self.options.symbol {
-            Some(symbol) if !matched => Err(ReportError::NoMatches(symbol.as_str().to_owned())),
+            Some(symbol) if !matched => Err(ReportError::NoMatches(symbol.text.clone())),
             _ => Ok(()),
         }
     }

@@ -46,6 +46,10 @@ impl Sources for MemoryHost {
 }
 
 impl Host for MemoryHost {
+    fn is_program(&self, path: &str) -> bool {
+        self.files.get(path).is_some_and(|bytes| bytes.starts_with(b"\x7fELF"))
+    }
+
     fn fetch(&mut self, url: &str, _timeout_seconds: u64) -> io::Result<Vec<u8>> {
         self.read(url)
     }

@@ -5,6 +5,10 @@ use crate::host::MemoryHost;
 
 /// Two stacks of one program, one of them recursive.
 pub(crate) fn sample() -> Profile {
+    sample_of(4096, 1_048_576)
+}
+
+fn sample_of(first_bytes: i64, second_bytes: i64) -> Profile {
     let types = vec![
         ValueType { name: "inuse_objects".into(), unit: "count".into() },
         ValueType { name: "inuse_space".into(), unit: "bytes".into() },
@@ -20,8 +24,8 @@ pub(crate) fn sample() -> Profile {
     let third = builder.stack(second, deeper);
     let labels = builder.label_set(&[("route", "/work")]);
     let none = builder.label_set(&[]);
-    builder.add(second, none, &[2, 4096]);
-    builder.add(third, labels, &[1, 1_048_576]);
+    builder.add(second, none, &[2, first_bytes]);
+    builder.add(third, labels, &[1, second_bytes]);
     builder.finish()
 }
 
@@ -85,6 +89,16 @@ fn the_prompt_keeps_options_and_expands_shortcuts() {
     assert!(String::from_utf8_lossy(&host.files["out"]).contains("route:"), "{}", host.stderr());
     assert!(host.stderr().contains("expected a command, found `nonsense`"));
     assert_eq!(host.stdout().matches("Showing nodes").count(), 1);
+}
+
+#[test]
+fn the_prompt_tells_of_empty_columns_and_forgives_slips() {
+    let mut host = MemoryHost::with("p", encode(&sample_of(0, 0)));
+    host.input = vec!["inuse_objects", "top - -zzz", "focus=a//:b//:c", "o"];
+    assert_eq!(host.run(&["p"]), 0);
+    assert!(host.stderr().contains("Try \"sample_index\" command"), "{}", host.stderr());
+    assert!(host.stdout().contains("ignore=zzz") && host.stdout().contains("load"), "{}", host.stdout());
+    assert!(host.stderr().contains("= a//:b "), "{}", host.stderr());
 }
 
 #[test]
