@@ -318,10 +318,11 @@ mod tests {
 
     #[test]
     fn garbage_is_spared_where_twelve_collected_snapshots_remain() {
-        let snapshot = |collected: bool| -> SnapshotRecord {
-            let file = serde_json::json!({"pid": 1, "file": "1.rec", "collected": collected});
-            serde_json::from_value(serde_json::json!({"name": "s", "at": 0, "trigger": "command", "files": [file]}))
-                .unwrap()
+        let snapshot = |collected: bool| SnapshotRecord {
+            name: serde_json::from_value("s".into()).unwrap(),
+            at: brimline_store::Timestamp(0),
+            trigger: "command".into(),
+            files: vec![brimline_store::SnapshotFile { pid: 1, file: "1.rec".into(), collected }],
         };
         let judged = |collected: usize, garbage: usize| {
             let records: Vec<SnapshotRecord> = (0..collected + garbage).map(|at| snapshot(at >= garbage)).collect();
