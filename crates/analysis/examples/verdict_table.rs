@@ -1,6 +1,6 @@
 //! Judges recorded traces and seeded generators and prints the tables of `docs/verdict.md`.
 //!
-//!     cargo run --release -p brimline-analysis --example verdict_table -- bench/verdict/traces [tune|held_out]
+//!     cargo run --release -p brimline-analysis --example verdict_table -- bench/verdict/traces [SPLIT]
 #![expect(clippy::disallowed_methods, reason = "the table reads recorded traces and the kernel's count of its time")]
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
@@ -14,6 +14,8 @@ use brimline_profile::series::{Series, Signal, Unit};
 
 #[path = "verdict_table/generate.rs"]
 mod generate;
+#[path = "verdict_table/other_shapes.rs"]
+mod other_shapes;
 
 /// Truth, answer and signal of one case.
 type Case = (String, &'static str, Verdict);
@@ -22,6 +24,11 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().unwrap_or_else(|| "bench/verdict/traces".into());
     let split = arguments.next().unwrap_or_else(|| "held_out".into());
+    if split == "other_shapes" {
+        others(false);
+        others(true);
+        return;
+    }
     recorded(&folder, &split, "heap_after_gc", Signal::HeapAfterGc);
     recorded(&folder, &split, "rss", Signal::Rss);
     let first = if split == "tune" { 1 } else { 100_001 };
@@ -55,9 +62,20 @@ fn recorded(folder: &str, split: &str, metric: &str, signal: Signal) {
             continue;
         }
         let truth = field("truth").unwrap_or_default();
-        let options = SeriesOptions { value: Some(metric.into()), unit: Some("bytes".into()) };
-        let series = series_csv::decode(text.as_bytes(), &options).unwrap().series;
-        let judged = &judge(&series, &JudgeOptions { signal: Some(signal), limit: None }).verdicts[0];
+        // What grows outside of the heap grows rightly in resident memory, and ten points are too few in any signal.
+        if signal == Signal::Rss && matches!(truth, "fragmentation_or_native" | "insufficient_data") {
+            continue;
+        }
+        let (column, read_as) = match truth {
+            "gc_sawtooth" if signal != Signal::Rss => ("heap", Signal::Heap),
+            "fragmentation_or_native" => ("rss", Signal::Rss),
+            _ => (metric, signal),
+        };
+        let mut series = vec![column_of(&text, column, read_as)];
+        if truth == "fragmentation_or_native" {
+            series.push(column_of(&text, "heap_after_gc", Signal::HeapAfterGc));
+        }
+        let judged = &judge(&series, &JudgeOptions::default()).verdicts[0];
         if signal == Signal::Rss && (!is_leak(truth) || shows(&series[0], &text)) {
             eligible.push((truth.to_owned(), "recorded", judged.verdict));
         }
@@ -72,11 +90,16 @@ fn recorded(folder: &str, split: &str, metric: &str, signal: Signal) {
     }
 }
 
+fn column_of(text: &str, column: &str, signal: Signal) -> Series {
+    let options = SeriesOptions { value: Some(column.into()), unit: Some("bytes".into()) };
+    let read = series_csv::decode(text.as_bytes(), &options).unwrap().series.remove(0);
+    Series { signal: Some(signal), ..read }
+}
+
 /// Whether what the program leaks (its heap after collections, from the first third on) is 5 % of its first resident
 /// memory and ten standard deviations of the noise of that, which is taken from the differences of neighbours.
 fn shows(resident: &Series, text: &str) -> bool {
-    let options = SeriesOptions { value: Some("heap_after_gc".into()), unit: Some("bytes".into()) };
-    let heap = values(&series_csv::decode(text.as_bytes(), &options).unwrap().series[0]);
+    let heap = values(&column_of(text, "heap_after_gc", Signal::HeapAfterGc));
     let resident = values(resident);
     let eighth = (heap.len() / 8).max(1);
     let level = |part: &[f64]| median(part);
@@ -97,10 +120,12 @@ fn is_leak(truth: &str) -> bool {
 
 fn table(title: &str, cases: &[Case]) {
     let count = |f: &dyn Fn(&Case) -> bool| cases.iter().filter(|case| f(case)).count() as f64;
+    // Series too short to tell are neither leaks nor free of them.
+    let is_calm = |c: &Case| !is_leak(&c.0) && c.0 != "insufficient_data";
     let (tp, fp) = (count(&|c| is_leak(&c.0) && c.2.is_leak()), count(&|c| !is_leak(&c.0) && c.2.is_leak()));
     let leaks = count(&|c| is_leak(&c.0));
-    let calm = cases.len() as f64 - leaks;
-    let abstained = count(&|c| !is_leak(&c.0) && c.2 == Verdict::InsufficientData);
+    let calm = count(&is_calm);
+    let abstained = count(&|c| is_calm(c) && c.2 == Verdict::InsufficientData);
     let missed = count(&|c| is_leak(&c.0) && c.2 == Verdict::InsufficientData);
     println!("\n## {title}: {} cases", cases.len());
     println!(
@@ -123,6 +148,29 @@ fn table(title: &str, cases: &[Case]) {
         println!("| {truth} | {:.3} | {answers:?} |", 2.0 * hit / all.max(1.0));
     }
     println!("macro F1 {:.3}", scores.iter().sum::<f64>() / scores.len().max(1) as f64);
+}
+
+/// The answers for forty seeds of each other shape, read as its own signal or as resident memory.
+fn others(resident: bool) {
+    println!("\n## other shapes, {}", if resident { "as resident memory" } else { "by their own signal" });
+    let (mut hits, mut alarms, mut leaks, mut calm, mut abstained) = (0_u32, 0_u32, 0_u32, 0_u32, 0_u32);
+    for shape in other_shapes::SHAPES {
+        let mut answers: BTreeMap<&str, usize> = BTreeMap::new();
+        for seed in 0..40 {
+            let verdict = judge(&[shape.series(seed, resident)], &JudgeOptions::default()).verdicts[0].verdict;
+            *answers.entry(verdict.name()).or_default() += 1;
+            let found = u32::from(verdict.is_leak());
+            if shape.leaks {
+                (leaks, hits) = (leaks + 1, hits + found);
+            } else {
+                (calm, alarms) = (calm + 1, alarms + found);
+                abstained += u32::from(verdict == Verdict::InsufficientData);
+            }
+        }
+        println!("| {} | {} | {answers:?} |", shape.name, if shape.leaks { "leak" } else { "none" });
+    }
+    let f1 = 2.0 * f64::from(hits) / f64::from(hits + alarms + leaks);
+    println!("F1 {f1:.3}: {hits} of {leaks} leaks, {alarms} false alarms of {calm}, abstained on {abstained}");
 }
 
 fn slopes(first: u64) {

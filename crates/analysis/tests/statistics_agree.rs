@@ -90,6 +90,57 @@ fn distributions_agree() {
     }
 }
 
+/// Degenerate series: `fixtures/make_degenerate.py` asked the libraries. Where they have a number it is ours too; where they
+/// raise or have none, ours is the answer that claims nothing. Missing numbers are left out before, as pymannkendall does.
+#[test]
+fn degenerate_series_are_answered_as_elsewhere_or_with_nothing() {
+    let golden: Value = serde_json::from_str(include_str!("fixtures/degenerate.json")).unwrap();
+    for case in golden.as_array().unwrap() {
+        let name = case["name"].as_str().unwrap();
+        let y: Vec<f64> = numbers(&case["y"]).into_iter().filter(|value| value.is_finite()).collect();
+        let is_whole = y.len() == case["y"].as_array().unwrap().len();
+        let x: Vec<f64> = (0..y.len()).map(|at| at as f64).collect();
+        let known = |key: &str| case[key].as_array().filter(|_| is_whole).and_then(|found| found[0].as_f64());
+        match known("theil_sen") {
+            Some(slope) => close(theil_sen(&x, &y).unwrap(), slope, name),
+            None => assert!(theil_sen(&x, &y).is_none() || !is_whole, "{name}"),
+        }
+        if let Some(mad) = known("mad") {
+            close(robust_deviation(&y), mad, name);
+        }
+        for (own, key) in [(mann_kendall(&y), "mann_kendall"), (hamed_rao(&y), "hamed_rao")] {
+            let others = if case[key].is_array() { numbers(&case[key]) } else { vec![f64::NAN; 4] };
+            for (own, other) in [own.s, own.variance, own.z, own.p].into_iter().zip(others) {
+                assert!(own.is_finite(), "{key} {name}");
+                if other.is_finite() {
+                    close(own, other, &format!("{key} {name}"));
+                }
+            }
+        }
+        let ends = pelt(&y, 6.0, 2);
+        assert_eq!(ends.last().copied().unwrap_or(0), y.len(), "{name}");
+        if let Some(others) = case["pelt"].as_array().filter(|_| is_whole) {
+            // Several cuts may cost the same, so the costs are compared.
+            let others: Vec<usize> = others.iter().map(|end| end.as_f64().unwrap() as usize).collect();
+            let (own, other) = (segmentation_cost(&y, &ends), segmentation_cost(&y, &others));
+            assert!(own <= other + 1e-9 * other.abs().max(1.0), "{name}: {ends:?} costs {own}, {others:?} {other}");
+        }
+    }
+}
+
+/// Squared error of the segments and 6 for each cut.
+fn segmentation_cost(y: &[f64], ends: &[usize]) -> f64 {
+    let mut start = 0;
+    let mut cost = -6.0;
+    for &end in ends {
+        let part = &y[start..end];
+        let mean = part.iter().sum::<f64>() / part.len() as f64;
+        cost += 6.0 + part.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
+        start = end;
+    }
+    cost
+}
+
 #[test]
 fn degenerate_input_is_answered() {
     assert_eq!(theil_sen(&[1.0], &[2.0]), None);

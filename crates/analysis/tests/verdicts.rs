@@ -87,10 +87,48 @@ fn a_restart_cuts_the_series() {
     }
     let report = judge(&[reset], &JudgeOptions::default());
     assert_eq!(verdict(&report), Verdict::LinearLeak);
-    assert!(report.verdicts[0].notes[0].contains("began anew 1 times"));
+    assert!(report.verdicts[0].notes[0].contains("began anew once"));
     let mut marked = heap(|at| growing(at % 70), 140);
     marked.marks.push(Mark { seconds: 70.0, name: "restart".into(), restart: true });
     assert_eq!(answer(marked), Verdict::LinearLeak);
+}
+
+#[test]
+fn a_clock_that_begins_anew_is_a_restart_and_a_jump_cuts() {
+    let clock = |points: Vec<Point>| Series { time: TimeBase::Clock, points, ..heap(growing, 0) };
+    let judged = |points: Vec<Point>| judge(&[clock(points)], &JudgeOptions::default()).verdicts.remove(0);
+    for life in [60, 100, 150] {
+        let one = judged((0..300).map(|at| Point::new((at % life) as f64, growing(at % life))).collect());
+        assert_eq!(one.verdict, Verdict::LinearLeak, "lives of {life}");
+        assert!(one.notes.iter().any(|note| note.contains("began anew")), "{:?}", one.notes);
+        assert!((one.slope.per_second.unwrap() - 2e4).abs() < 1e3);
+    }
+    let ahead = judged((0..100).map(|at| Point::new((at + at / 60 * 1_000_000) as f64, growing(at))).collect());
+    assert_eq!(ahead.verdict, Verdict::LinearLeak);
+    assert!((ahead.slope.per_second.unwrap() - 2e4).abs() < 1e3 && ahead.notes[0].contains("gap"), "{ahead:?}");
+}
+
+#[test]
+fn resident_memory_that_falls_back_again_and_again_may_be_restarts() {
+    let rss = |height: f64| {
+        let mut series = heap(|at| 1e8 + height * (at % 60) as f64 / 60.0 + noise(at), 300);
+        series.signal = Some(Signal::Rss);
+        judge(&[series], &JudgeOptions::default()).verdicts.remove(0)
+    };
+    assert_eq!(rss(3e7).verdict, Verdict::GcSawtooth);
+    let killed = rss(4e8);
+    assert_eq!(killed.verdict, Verdict::InsufficientData);
+    assert!(killed.explanation.contains("when the process was started"), "{}", killed.explanation);
+    let mut twice = heap(|at| 1e8 + 4e6 * (at % 110) as f64 + noise(at), 250);
+    twice.signal = Some(Signal::Rss);
+    let twice = judge(&[twice], &JudgeOptions::default()).verdicts.remove(0);
+    assert!(twice.needs.is_some_and(|needs| needs.contains("started")), "{}", twice.verdict.name());
+}
+
+#[test]
+fn sizes_below_zero_are_remarked_on() {
+    let one = &judge(&[heap(|at| growing(at) - 1.1e7, 60)], &JudgeOptions::default()).verdicts[0];
+    assert!(one.notes[0].contains("below zero"), "{:?}", one.notes);
 }
 
 #[test]
@@ -121,6 +159,11 @@ fn sites_share_the_growth() {
     assert_eq!(leaks.len(), 1);
     assert_eq!(leaks[0].subject, "app.py:3");
     assert!(leaks[0].growth_share.unwrap() > 0.8 && leaks[0].adjusted_p.unwrap() < 0.001);
+    // With garbage in them they are judged as a heap is, and are sites still: none stands for the process.
+    let garbage =
+        |number: usize| Series { metric: "site_live_after_gc".into(), signal: Some(Signal::Heap), ..site(number) };
+    let report = judge(&(0..40).map(garbage).collect::<Vec<_>>(), &JudgeOptions::default());
+    assert!(report.headlines().is_empty() && report.verdicts[3].growth_share.is_some());
 }
 
 #[test]
@@ -161,6 +204,35 @@ fn a_drip_under_jumps_is_a_small_leak() {
 }
 
 #[test]
+fn a_drip_behind_a_long_warm_up_is_a_leak_and_no_plateau() {
+    // The runtime settles for a third of the run; every iteration adds 400 bytes to 7 MB.
+    let warm = |at: usize| 7e6 + 7e5 * (1.0 - (-(at as f64) / 5.0).exp()) + if at % 17 == 9 { 1.9e5 } else { 0.0 };
+    assert_eq!(answer(heap(|at| warm(at).round() + 400.0 * at as f64, 70)), Verdict::LinearLeak);
+    assert!(!answer(heap(|at| warm(at).round(), 70)).is_leak());
+    // A request that adds now 2,200 and now takes 500: too little for a leak in this run, and no level either.
+    let uneven = |at: usize| warm(at).round() + 850.0 * at as f64 + if at.is_multiple_of(2) { 1350.0 } else { 0.0 };
+    assert!(!matches!(answer(heap(uneven, 70)), Verdict::Steady | Verdict::WarmUpPlateau));
+}
+
+#[test]
+fn a_drip_that_falls_back_at_once_is_not_called_a_leak() {
+    // A table that drops its rows when it is full, every 72 iterations.
+    let table = |at: usize| 1.43e7 + 240.0 * ((at + 38) % 72) as f64;
+    for count in [80, 90, 100, 300] {
+        assert!(!answer(heap(table, count)).is_leak(), "{count}");
+    }
+}
+
+#[test]
+fn small_regular_steps_are_stepwise_growth_and_uneven_ones_are_not() {
+    let steps = |at: usize| 3.17e7 + 1.62e5 * (at / 13) as f64 + 160.0 * at as f64;
+    assert_eq!(answer(heap(steps, 80)), Verdict::StepwiseGrowth);
+    let compiler = [(8, 1e4), (18, 6e3), (24, 2.6e4), (28, 2.1e4), (36, 1.1e4), (43, 4.7e4)];
+    let y = |at: usize| 4.12e6 + compiler.iter().filter(|(from, _)| at >= *from).map(|(_, step)| step).sum::<f64>();
+    assert!(!answer(heap(y, 60)).is_leak());
+}
+
+#[test]
 fn keys_that_run_out_are_not_called_a_leak() {
     // Draws from a long tail: new keys come as events, and ever more rarely.
     let mut seen = std::collections::BTreeSet::new();
@@ -188,6 +260,21 @@ fn resident_memory_that_creeps_is_not_called_level() {
     assert_eq!(rss(0.0), Verdict::Steady);
     // 1.2 % in the run: less than resident memory can accuse anyone of.
     assert_eq!(rss(5e3), Verdict::InsufficientData);
+}
+
+#[test]
+fn resident_memory_is_level_however_it_scatters_unless_it_goes_on_to_new_highs() {
+    let rss = |values: &dyn Fn(usize) -> f64| {
+        let mut series = heap(values, 120);
+        series.signal = Some(Signal::Rss);
+        judge(&[series], &JudgeOptions::default()).verdicts.remove(0)
+    };
+    // Three pages in a jump, as an allocator takes them, and scatter of 1 % are level; a page every eight points is not.
+    let level = rss(&|at| 5e7 + if at > 70 { 12_288.0 } else { 0.0 } + 250.0 * noise(at));
+    assert_eq!(level.verdict, Verdict::Steady);
+    assert!(level.explanation.contains("ruled out"), "{}", level.explanation);
+    let creeping = rss(&|at| 5e7 + 4096.0 * (at / 8) as f64);
+    assert_eq!(creeping.verdict, Verdict::InsufficientData);
 }
 
 #[test]

@@ -201,8 +201,10 @@ fn load_run(run: &ResolvedRun, args: &SeriesArgs) -> anyhow::Result<(TrendInput,
     }
     let at = |timestamp: brimline_store::Timestamp| timestamp.seconds_since(record.start);
     for series in &mut input.series {
-        let mark =
-            |mark: &brimline_store::Mark| Mark { seconds: at(mark.at), name: mark.name.to_string(), restart: false };
+        let mark = |mark: &brimline_store::Mark| {
+            let name = mark.name.to_string();
+            Mark { seconds: at(mark.at), restart: is_restart(&name), name }
+        };
         series.marks = record.marks.iter().map(mark).collect();
         series.phases = record
             .phases
@@ -219,6 +221,13 @@ fn load_run(run: &ResolvedRun, args: &SeriesArgs) -> anyhow::Result<(TrendInput,
     let load = input.series.first().and_then(|series| load_rate(&series.marks));
     input.series.extend(load.filter(|load| args.value.as_ref().is_none_or(|value| *value == load.metric)));
     Ok((input, warnings))
+}
+
+/// Whether a mark of this name says that the program began anew: `restart`, `restarted`, `restart 2`.
+fn is_restart(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let word = lower.trim_end_matches(|letter: char| !letter.is_ascii_alphabetic());
+    word == "restart" || word == "restarted"
 }
 
 /// What each process is called: its command, numbered where several have the same; one process alone has no name.
@@ -322,4 +331,15 @@ pub(crate) fn is_series_file(text: &str) -> bool {
         .is_some_and(|end| ["csv", "json", "jsonl", "prom", "dat", "tsv", "txt"].iter().any(|own| end == *own));
     let mut read = || File::open(path).and_then(|file| file.take(64 << 20).read_to_end(&mut start));
     known && path.is_file() && read().is_ok() && series_file::decode(&start, &SeriesOptions::default()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_restart;
+
+    #[test]
+    fn marks_named_restart_say_that_the_process_began_anew() {
+        assert!(["restart", "Restarted", "restart 2", "restart-3"].iter().all(|name| is_restart(name)));
+        assert!(!["before restart", "start", "restarts work", "load"].iter().any(|name| is_restart(name)));
+    }
 }

@@ -46,6 +46,31 @@ enum Source<'a> {
     ByTime(&'a GoCaptureFolder),
 }
 
+/// Fewest collected moments beside which the others can be spared.
+const FEWEST_COLLECTED: usize = 12;
+
+/// Leaves out snapshots in which a process did not collect in time, where enough others remain. Says whether all that
+/// remain are collected.
+fn leave_out_garbage<At>(moments: &mut Vec<(At, Source<'_>)>, warnings: &mut Vec<String>) -> bool {
+    let is_collected = |source: &Source<'_>| match source {
+        Source::Snapshot(snapshot) => snapshot.files.iter().all(|file| file.collected),
+        Source::ByTime(_) => true,
+    };
+    let all = moments.len();
+    let collected = moments.iter().filter(|(_, source)| is_collected(source)).count();
+    if collected == all {
+        return true;
+    }
+    let garbage = format!("{} of {all} snapshots hold garbage, a process did not collect in time", all - collected);
+    if collected < FEWEST_COLLECTED {
+        warnings.push(garbage);
+        return false;
+    }
+    warnings.push(format!("{garbage}: left out"));
+    moments.retain(|(_, source)| is_collected(source));
+    true
+}
+
 /// Captures of Go programs taken by time. Under a load of our own the moments at rest are marked, and they alone count.
 fn by_time(run: &ResolvedRun, process: Option<u32>) -> anyhow::Result<Vec<GoCaptureFolder>> {
     if run.entry.record.workload.is_some() {
@@ -95,7 +120,6 @@ pub(crate) fn add(
     let mut runtime: BTreeMap<(usize, u32), Vec<Point>> = BTreeMap::new();
     let mut rows: HashMap<String, Vec<(usize, f64)>> = HashMap::new();
     let mut times = Vec::new();
-    let mut collected = true;
     let symbols = LocalFiles::default();
     let is_ours = |metric: &str| [LIVE, SITE, RATE].contains(&metric) || RUNTIME.iter().any(|row| row.0 == metric);
     let wanted = args.value.as_deref().is_none_or(is_ours);
@@ -109,12 +133,10 @@ pub(crate) fn add(
         record.snapshots.iter().map(|snapshot| (snapshot.at, Source::Snapshot(snapshot))).collect();
     moments.extend(by_time.iter().map(|capture| (capture.record.at, Source::ByTime(capture))));
     moments.sort_by_key(|(at, _)| *at);
+    let collected = leave_out_garbage(&mut moments, warnings);
     for (at, source) in moments.into_iter().filter(|_| wanted) {
         let found = match source {
-            Source::Snapshot(snapshot) => {
-                collected &= snapshot.files.iter().all(|file| file.collected);
-                read(run, snapshot, args.select.process, &symbols, warnings)?
-            }
+            Source::Snapshot(snapshot) => read(run, snapshot, args.select.process, &symbols, warnings)?,
             // A program killed in the middle leaves a torn file.
             Source::ByTime(capture) => of_go(capture).ok().flatten().into_iter().collect(),
         };
@@ -162,12 +184,8 @@ pub(crate) fn add(
         }
     }
     input.snapshots = Some(if wanted { times.len() } else { record.snapshots.len() });
-    let (heap, site) = if collected {
-        (Signal::HeapAfterGc, Signal::SiteAfterGc)
-    } else {
-        warnings.push("some snapshots hold garbage: a process did not collect in time".into());
-        (Signal::Heap, Signal::Heap)
-    };
+    let (heap, site) =
+        if collected { (Signal::HeapAfterGc, Signal::SiteAfterGc) } else { (Signal::Heap, Signal::Heap) };
     for (pid, points) in heaps {
         let subject = names.get(&pid).cloned().unwrap_or_default();
         input.series.push(Series { metric: LIVE.into(), subject, signal: Some(heap), points, ..Series::default() });
@@ -305,4 +323,29 @@ fn of_node(profile: &NodeProfile, maps: &SourceMaps) -> anyhow::Result<Captured>
     let read = heapprofile::read(&profile.read()?, &profile.path, maps)?;
     let (pid, profile) = (profile.state.pid, Some(read));
     Ok(Captured { pid, live_bytes, allocated_bytes: None, profile, runtime: [None; RUNTIME.len()], module: None })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn garbage_is_spared_where_twelve_collected_snapshots_remain() {
+        let snapshot = |collected: bool| SnapshotRecord {
+            name: serde_json::from_value("s".into()).unwrap(),
+            at: brimline_store::Timestamp(0),
+            trigger: "command".into(),
+            files: vec![brimline_store::SnapshotFile { pid: 1, file: "1.rec".into(), collected }],
+        };
+        let judged = |collected: usize, garbage: usize| {
+            let records: Vec<SnapshotRecord> = (0..collected + garbage).map(|at| snapshot(at >= garbage)).collect();
+            let mut moments: Vec<_> = records.iter().map(|record| ((), Source::Snapshot(record))).collect();
+            let mut warnings = Vec::new();
+            (leave_out_garbage(&mut moments, &mut warnings), moments.len(), warnings.len())
+        };
+        assert_eq!(judged(20, 0), (true, 20, 0));
+        assert_eq!(judged(12, 3), (true, 12, 1));
+        assert_eq!(judged(11, 3), (false, 14, 1));
+    }
 }

@@ -163,7 +163,7 @@ impl Signal {
     pub fn of_metric(metric: &str) -> Self {
         let name = metric.to_ascii_lowercase();
         let has = |part: &str| name.contains(part);
-        if has("site_after_gc") {
+        if has("site") && has("after_gc") {
             Self::SiteAfterGc
         } else if has("after_gc") || has("post_gc") || has("postgc") || has("aftergc") {
             Self::HeapAfterGc

@@ -69,6 +69,12 @@ func main() {
 		for _, p := range thirdLookPrograms {
 			fmt.Println(p.name, "third_look", p.truth)
 		}
+		for _, p := range fourthLookPrograms {
+			fmt.Println(p.name, "fourth_look", p.truth)
+		}
+		for _, p := range fifthLookPrograms {
+			fmt.Println(p.name, "fifth_look", p.truth)
+		}
 		return
 	}
 	seed, _ := strconv.ParseInt(os.Args[2], 10, 64)
@@ -98,6 +104,16 @@ func main() {
 			record(p, "third_look", seed, iterations, batch)
 		}
 	}
+	for _, p := range fourthLookPrograms {
+		if p.name == os.Args[1] {
+			record(p, "fourth_look", seed, iterations, batch)
+		}
+	}
+	for _, p := range fifthLookPrograms {
+		if p.name == os.Args[1] {
+			record(p, "fifth_look", seed, iterations, batch)
+		}
+	}
 }
 
 func record(p program, split string, seed int64, iterations, batch int) {
@@ -116,10 +132,12 @@ func record(p program, split string, seed int64, iterations, batch int) {
 		}
 		runtime.ReadMemStats(&stats)
 		rows[i][1] = float64(stats.HeapAlloc)
-		runtime.GC()
-		runtime.GC()
-		runtime.ReadMemStats(&stats)
-		rows[i][0] = float64(stats.HeapAlloc)
+		if p.truth != "gc_sawtooth" {
+			runtime.GC()
+			runtime.GC()
+			runtime.ReadMemStats(&stats)
+			rows[i][0] = float64(stats.HeapAlloc)
+		}
 		rows[i][2] = resident()
 		rows[i][3] = time.Since(begun).Seconds()
 	}

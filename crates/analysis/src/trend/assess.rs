@@ -39,13 +39,20 @@ pub(crate) struct Assessment {
     pub more: Option<f64>,
     /// Undecided between a container that fills slowly and a leak: what it can hold would settle it too.
     pub filling: bool,
+    /// The process may have begun anew where it fell.
+    pub restarting: bool,
 }
 
-/// Resident memory counts as level where its last half excludes growth by this share of it.
-const RSS_LEVEL: f64 = 0.01;
+/// Resident memory counts as level where its last half excludes growth by this share of it: half of what accuses.
+const RSS_LEVEL: f64 = 0.025;
 
-/// Growth of that half that is beyond doubt and more than this share is named, not called level.
-const RSS_CREEP: f64 = 0.001;
+/// Resident memory whose last half has new highs in so many of its eighths creeps. Of values in any order the last half
+/// has .7 highs (Foster and Stuart, JRSS B 16, 1954) and three or more once in forty times, however they scatter; a leak
+/// goes on having them, where runtimes take more pages in one jump.
+const RSS_HIGHS: usize = 3;
+
+/// Share of resident memory from which on falls may be restarts.
+const RSS_FALL: f64 = 0.4;
 
 /// Fewest points that are judged.
 pub(crate) const FEWEST: usize = 12;
@@ -98,6 +105,10 @@ fn assess_sawtooth(
     let mut found = assess_level(&low_x, &low_y, Judging { signal, rung, bytes, least }, curves);
     let climbed = low_y[low_y.len() - 1] - low_y[0];
     let calm_lows = climbed < 0.1 * median(&low_y).abs();
+    // Collectors give back pages, but seldom most of them; a process that is killed at its limit gives back all.
+    if signal == Signal::Rss && median(&lows.iter().map(|&at| fall_to(y, at)).collect::<Vec<_>>()) > RSS_FALL {
+        return Assessment { restarting: true, ..undecided(rung, x, x[x.len() - 1] - x[0]) };
+    }
     if lows.len() < 6 && !calm_lows {
         return undecided(rung, x, (x[x.len() - 1] - x[0]) * 6.0 / lows.len() as f64);
     }
@@ -106,6 +117,18 @@ fn assess_sawtooth(
         found.strength = found.strength.max(1.0);
     }
     found
+}
+
+/// The share of the level before it that the fall to the low at `low` takes.
+fn fall_to(y: &[f64], low: usize) -> f64 {
+    let top = y[..low].iter().rev().scan(y[low], |before, &value| {
+        (value >= *before).then(|| {
+            *before = value;
+            value
+        })
+    });
+    let top = top.last().unwrap_or(y[low]);
+    (top - y[low]) / top.abs().max(f64::MIN_POSITIVE)
 }
 
 /// Shares of the level and deviations of the noise that growth over the run must exceed to be called a leak, and that it
@@ -159,6 +182,7 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
     let leak_delta = amount(leak);
     // What would be a leak if it were a little more is not called level.
     let delta = amount(calm_below).min(if growth == Growth::Typical { leak_delta } else { f64::INFINITY });
+    let smooth = running_median(&cy, 2);
     let early_delta = (0.05 * base).max(4.0 * sigma).max(grain);
     let mut found = Assessment {
         verdict: Verdict::Steady,
@@ -170,30 +194,51 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
         time_constant: None,
         more: None,
         filling: false,
+        restarting: false,
     };
 
-    let smooth = running_median(&cy, 2);
     let (rise, fall) = excursions(&smooth);
     if fall > (0.1 * base).max(8.0 * sigma) && fall > 0.6 * rise && rise > 0.3 * fall {
         found.verdict = Verdict::Fluctuating;
+        found.restarting = signal == Signal::Rss && y.windows(2).any(|pair| pair[0] - pair[1] > RSS_FALL * pair[0]);
         found.strength = fall / (0.1 * base).max(8.0 * sigma);
         return found;
     }
 
     let gain = level_at_end(&cy) - level_at_start(&cy);
-    let drip = steps.filter(|steps| growth == Growth::EveryStep && steps.typical * n as f64 > leak_delta);
-    if let Some(stairs) = staircase(&cy, grain).filter(|_| gain > delta.min(0.05 * base).max(grain)) {
-        if !stairs.ongoing && drip.is_none() {
+    let lately = Steps::of(&calm.y[n / 2..]).filter(|_| quiet);
+    let lately_growth = lately.map_or(Growth::Hidden, |steps| steps.growth(steps.calm_rate()));
+    let least_drip = amount(thresholds(signal, Growth::EveryStep).0);
+    // What goes on in every step of the last half leaks, whatever warmed up before; but not what falls back at once as
+    // soon as a table is full.
+    let fallen = excursions(&smooth[smooth.len() / 5..]).1;
+    let goes_on = |steps: &Steps| fallen < 0.5 * steps.typical * n as f64;
+    let drip = steps
+        .filter(|steps| growth == Growth::EveryStep && steps.typical * n as f64 > leak_delta)
+        .or(lately.filter(|steps| lately_growth == Growth::EveryStep && steps.typical * n as f64 > least_drip));
+    let undone = drip.is_some_and(|steps| !goes_on(&steps));
+    let drip = drip.filter(goes_on);
+    // A typical step that goes up is no level, even where it does not suffice for a leak.
+    let dripping = undone || (quiet && growth == Growth::Typical && low * length > 0.25 * leak_delta);
+    if let Some(stairs) = staircase(&cy, grain) {
+        let shows = gain > delta.min(0.05 * base).max(grain);
+        if shows && !stairs.ongoing && drip.is_none() && !dripping {
             found.verdict = Verdict::WarmUpPlateau;
             found.plateau = Some(level_at_end(&cy));
             return found;
         }
-        if stairs.ongoing && stairs.steps.len() >= 3 && stairs.late_steps >= 2 && gain > delta {
+        // Compilers take steps too, but seldom four regular ones.
+        let enough = if quiet && stairs.regular && stairs.steps.len() >= 4 {
+            delta.min(0.01 * base)
+        } else {
+            delta.max(leak_delta.min(0.07 * base))
+        };
+        if stairs.ongoing && stairs.steps.len() >= 3 && stairs.late_steps >= 2 && gain > enough.max(grain) {
             found.verdict = Verdict::StepwiseGrowth;
-            found.strength = (gain / delta).min(stairs.steps.len() as f64);
+            found.strength = (gain / enough).min(stairs.steps.len() as f64);
             return found;
         }
-        if stairs.steps.len() == 2 && drip.is_none() {
+        if shows && stairs.steps.len() == 2 && drip.is_none() {
             return Assessment { slope: Some(slope), ..undecided(rung, x, length) };
         }
     }
@@ -242,9 +287,7 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
     // Resident memory hides small leaks in pages it already has: only what shows no growth at all is called level.
     let creeping = signal == Signal::Rss && {
         let half = autoregressive_line(&x[n / 2..], &calm.y[n / 2..]);
-        half.is_none_or(|line| {
-            line.high * length / 2.0 > RSS_LEVEL * base || line.low * length / 2.0 > RSS_CREEP * base
-        })
+        half.is_none_or(|line| line.high * length / 2.0 > RSS_LEVEL * base) || late_highs(y) >= RSS_HIGHS
     };
     let tail_share = (x[n - 1] - tail_start) / length;
     let remaining = halves.second * length * 0.25;
@@ -252,13 +295,13 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
         let slow = matches!(settling.curve, Curve::Filling { tau } if tau > 0.5)
             || matches!(settling.curve, Curve::Hinge { knee } if knee > 0.75);
         let flat = remaining.abs() < early_delta.min(0.08 * gain).max(0.5 * delta);
-        if flat && !slow && !creeping && tail_share >= 0.2 {
+        if flat && !slow && !creeping && !dripping && tail_share >= 0.2 {
             found.verdict = Verdict::WarmUpPlateau;
             found.plateau = Some(level_at_end(&cy));
             found.strength = early_delta.max(0.08 * gain) / remaining.abs().max(1e-9 * base + f64::MIN_POSITIVE);
             return found;
         }
-        if slope.slope * length < delta && signal != Signal::Rss {
+        if slope.slope * length < delta && signal != Signal::Rss && !dripping {
             found.strength = delta / (slope.slope * length).abs().max(f64::MIN_POSITIVE);
             return found;
         }
@@ -274,6 +317,7 @@ fn assess_level(x: &[f64], y: &[f64], judging: Judging, curves: &mut Curves) -> 
     let within = rise.max(fall) < delta && smooth.len() > 20;
     if (low * length < -delta || high * length <= delta || (slope.slope * length).abs() < 0.5 * delta || within)
         && !creeping
+        && !dripping
     {
         found.strength = delta / widest.max(f64::MIN_POSITIVE);
         if calm.spikes > 0 && calm.highest > (0.15 * base).max(8.0 * sigma) {
@@ -335,6 +379,19 @@ fn level_at_end(y: &[f64]) -> f64 {
     median(&y[y.len() - (y.len() / 8).max(3).min(y.len())..])
 }
 
+/// How many eighths of the last half hold a value above all before it.
+fn late_highs(y: &[f64]) -> usize {
+    let (early, late) = y.split_at(y.len() / 2);
+    let mut highest = early.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    late.chunks(late.len().div_ceil(8).max(1))
+        .filter(|part| {
+            let before = highest;
+            highest = part.iter().copied().fold(highest, f64::max);
+            highest > before
+        })
+        .count()
+}
+
 /// The largest rise above an earlier low and the largest fall below an earlier high.
 fn excursions(y: &[f64]) -> (f64, f64) {
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -359,5 +416,6 @@ fn undecided(rung: &'static str, x: &[f64], more: f64) -> Assessment {
         time_constant: None,
         more: Some(more),
         filling: false,
+        restarting: false,
     }
 }

@@ -12,8 +12,9 @@ pub const RSS_CAVEAT: &str = "the process grows; not shown to be your code";
 const SMALL: f64 = 0.035;
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
-/// Two sentences: what was seen, and what it means. `level` is where the series ended.
-pub(crate) fn explain(report: &VerdictReport, unit: Unit, level: f64) -> String {
+/// Two sentences: what was seen, and what it means. `level` is where the series ended, `length`
+/// how long the run was in steps of the slope's axis.
+pub(crate) fn explain(report: &VerdictReport, unit: Unit, level: f64, length: f64) -> String {
     let rate = report
         .slope
         .per_iteration
@@ -24,7 +25,11 @@ pub(crate) fn explain(report: &VerdictReport, unit: Unit, level: f64) -> String 
     let metric = &report.metric;
     match report.verdict {
         Verdict::Steady if report.signal == "rss" => format!(
-            "`{metric}` stayed at one level after the start. Leaks that would add less than 1 % in half of this run do not show in it."
+            "`{metric}` stayed at one level after the start{}. A small leak can hide in pages the process already has, so this is no proof of none.",
+            report.slope.high.filter(|high| *high > 0.0).map_or_else(String::new, |high| format!(
+                "; growth by more than {} in such a run is ruled out",
+                amount(high * length, unit)
+            ))
         ),
         Verdict::Steady => format!("`{metric}` stayed at one level after the start. Nothing in it points to a leak."),
         Verdict::WarmUpPlateau => format!(

@@ -35,7 +35,7 @@ pub fn judge(series: &[Series], options: &JudgeOptions) -> TrendReport {
     weigh_sites(&mut judged);
     weigh_channels(&mut judged, series);
     for one in &mut judged {
-        one.report.explanation = explain(&one.report, one.unit, one.level);
+        one.report.explanation = explain(&one.report, one.unit, one.level, one.length);
     }
     TrendReport {
         schema: "brimline.trend/1",
@@ -54,6 +54,8 @@ struct Judged {
     gain: f64,
     /// Median of the last eighth.
     level: f64,
+    /// Steps of the axis from the first to the last point.
+    length: f64,
     /// Highest minus lowest value.
     range: f64,
     p_growth: f64,
@@ -71,6 +73,9 @@ fn judge_one(series: &Series, options: &JudgeOptions, curves: &mut Curves) -> Ju
         let keys = if found.filling { ", or how many distinct keys the growing container can get" } else { "" };
         format!("{} more {}s{keys}", round_up(more), line.axis.name())
     });
+    if found.restarting {
+        needs = Some("when the process was started: it falls back at once, as after a restart".into());
+    }
     if found.verdict.is_leak() {
         let (_, condensed) = condense(&line.x, &line.y, if signal == Signal::SiteAfterGc { 50 } else { 300 });
         let trend = hamed_rao(&condensed);
@@ -94,6 +99,7 @@ fn judge_one(series: &Series, options: &JudgeOptions, curves: &mut Curves) -> Ju
         signal,
         gain,
         level,
+        length,
         range: line.y.iter().copied().fold(f64::NEG_INFINITY, f64::max)
             - line.y.iter().copied().fold(f64::INFINITY, f64::min),
         p_growth: found.slope.map_or(1.0, |slope| slope.p_growth),
@@ -179,7 +185,7 @@ fn round_up(value: f64) -> f64 {
 
 /// False-discovery control over allocation sites and each one's share of the growth (the `LeakShare` of `BLeak`, PLDI 2018).
 fn weigh_sites(judged: &mut [Judged]) {
-    let sites: Vec<usize> = (0..judged.len()).filter(|&at| judged[at].signal == Signal::SiteAfterGc).collect();
+    let sites: Vec<usize> = (0..judged.len()).filter(|&at| judged[at].report.is_site()).collect();
     if sites.len() < 2 {
         return;
     }

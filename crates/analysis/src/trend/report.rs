@@ -21,7 +21,7 @@ impl TrendReport {
     /// grows; then whatever else is counted and leaks (descriptors, threads).
     pub fn headlines(&self) -> Vec<&VerdictReport> {
         let mut subjects: Vec<&str> = Vec::new();
-        for one in self.verdicts.iter().filter(|one| one.signal != "site_after_gc") {
+        for one in self.verdicts.iter().filter(|one| !one.is_site()) {
             if !subjects.contains(&one.subject.as_str()) {
                 subjects.push(&one.subject);
             }
@@ -37,7 +37,7 @@ impl TrendReport {
         let mut found: Vec<&VerdictReport> = Vec::new();
         for subject in subjects {
             let own: Vec<&VerdictReport> =
-                self.verdicts.iter().filter(|one| one.subject == subject && one.signal != "site_after_gc").collect();
+                self.verdicts.iter().filter(|one| one.subject == subject && !one.is_site()).collect();
             let decided = |one: &&&VerdictReport| one.verdict != Verdict::InsufficientData && one.signal != "count";
             let heap = own.iter().filter(decided).filter(|one| one.signal != "rss").min_by_key(|one| rung(one));
             let resident =
@@ -53,6 +53,13 @@ impl TrendReport {
         }
         found.dedup_by(|a, b| std::ptr::eq(*a, *b));
         found
+    }
+}
+
+impl VerdictReport {
+    /// Whether it is about an allocation site, class or group, collected or not.
+    pub fn is_site(&self) -> bool {
+        self.signal == Signal::SiteAfterGc.name() || Signal::of_metric(&self.metric) == Signal::SiteAfterGc
     }
 }
 

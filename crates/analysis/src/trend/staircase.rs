@@ -13,6 +13,8 @@ pub(crate) struct Staircase {
     pub ongoing: bool,
     /// Steps in the last 60 % of the run: one alone may be the last one.
     pub late_steps: usize,
+    /// Whether the steps are alike: none twice as high, and none with twice the pause before it, as another.
+    pub regular: bool,
 }
 
 /// Recognises a series that climbs by at least two clear steps and is flat between them.
@@ -61,11 +63,15 @@ pub(crate) fn staircase(y: &[f64], grain: f64) -> Option<Staircase> {
     steps.retain(|&at| height(at) >= 0.2 * largest);
     let late = levels.last().map_or(0.0, |end| end.1)
         - levels.iter().rev().find(|level| level.0 * 10 <= n * 6).map_or(0.0, |level| level.1);
-    let mut longest = steps[0];
-    for pair in steps.windows(2) {
-        longest = longest.max(pair[1] - pair[0]);
-    }
+    let pauses: Vec<usize> = steps.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let longest = pauses.iter().copied().fold(steps[0], usize::max);
+    let alike = |values: &[f64]| {
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        values.iter().all(|value| *value <= 2.0 * least)
+    };
+    let regular = alike(&steps.iter().map(|&at| height(at)).collect::<Vec<_>>())
+        && alike(&pauses.iter().map(|&pause| pause as f64).collect::<Vec<_>>());
     let since = n - steps[steps.len() - 1];
     let late_steps = steps.iter().filter(|&&at| at * 10 >= n * 4).count();
-    Some(Staircase { ongoing: (since as f64) <= 2.5 * longest as f64 && late >= 0.2 * up, late_steps, steps })
+    Some(Staircase { ongoing: (since as f64) <= 2.5 * longest as f64 && late >= 0.2 * up, late_steps, regular, steps })
 }

@@ -80,6 +80,11 @@ impl Steps {
         })
     }
 
+    /// Net growth per step, or the same without jumps upward if that is more.
+    pub(crate) fn calm_rate(&self) -> f64 {
+        self.calm_mean
+    }
+
     /// Judges growth by `rate` per step, the slope of the line through the levels.
     pub(crate) fn growth(&self, rate: f64) -> Growth {
         // A rise that collections undo again is none.

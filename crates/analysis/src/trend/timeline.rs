@@ -1,6 +1,6 @@
 //! A series made fit for judging: finite values in order, one life of the process, a chosen axis.
 
-use brimline_profile::series::{Point, Series, TimeBase};
+use brimline_profile::series::{Point, Series, TimeBase, Unit};
 
 use super::statistics::order::median;
 
@@ -47,11 +47,12 @@ const LARGEST: f64 = 1e100;
 /// Orders and repairs.
 ///
 /// Values or times that are no finite numbers are dropped. A clock that ran backwards once or twice is shifted, many
-/// backward steps mean unsorted points, which are sorted. A restart (a mark, or a counter that begins anew) cuts the
-/// series: the longest part is kept. Counters that do not increase are not used as an axis.
+/// backward steps mean unsorted points, which are sorted. A restart (a mark, a counter or a clock that begins anew) cuts
+/// the series, and so does a gap of the clock longer than all the rest: the longest part is kept. Counters that do not
+/// increase are not used as an axis.
 pub(crate) fn timeline(series: &Series) -> Timeline {
     let mut notes = Vec::new();
-    let mut points: Vec<Point> = series
+    let points: Vec<Point> = series
         .points
         .iter()
         .copied()
@@ -60,13 +61,26 @@ pub(crate) fn timeline(series: &Series) -> Timeline {
     if points.len() < series.points.len() {
         notes.push(format!("{} points without a number were left out", series.points.len() - points.len()));
     }
-    repair_clock(&mut points, &mut notes);
-    spread_ties(&mut points);
-    let lives = lives(&points, series);
-    if lives.len() > 1 {
-        notes.push(format!("the process began anew {} times; its longest life is judged", lives.len() - 1));
+    if series.unit == Unit::Bytes && points.iter().any(|point| point.value < 0.0) {
+        notes.push("some values are below zero, which no memory is: are they changes rather than sizes?".into());
     }
-    points = lives.into_iter().max_by_key(Vec::len).unwrap_or_default();
+    let mut parts = clocks(points);
+    if let [whole] = &mut parts[..] {
+        repair_clock(whole, &mut notes);
+    }
+    for part in &mut parts {
+        spread_ties(part);
+    }
+    let lives: Vec<Vec<Point>> = parts.iter().flat_map(|part| lives(part, series)).collect();
+    if lives.len() > 1 {
+        let times = if lives.len() == 2 { "once".to_owned() } else { format!("{} times", lives.len() - 1) };
+        notes.push(format!("the process began anew {times}; its longest life is judged"));
+    }
+    let mut points = lives.into_iter().max_by_key(Vec::len).unwrap_or_default();
+    let is_counted = |point: &Point| point.iteration.is_some() || point.requests.is_some();
+    if series.time == TimeBase::Clock && !points.iter().any(is_counted) {
+        cut_at_gap(&mut points, &mut notes);
+    }
     let counted = |get: fn(&Point) -> Option<f64>| {
         let values: Option<Vec<f64>> = points.iter().map(get).collect();
         values.filter(|values| values.windows(2).all(|pair| pair[1] > pair[0]) && values.len() > 1)
@@ -80,6 +94,43 @@ pub(crate) fn timeline(series: &Series) -> Timeline {
         });
     let y = points.iter().map(|point| point.value).collect();
     Timeline { axis, x, y, points, notes }
+}
+
+/// The points of each clock: one that goes back to where it began, each time it goes back, counts from the start of the
+/// process and began anew with it. Anything else is one clock.
+fn clocks(points: Vec<Point>) -> Vec<Vec<Point>> {
+    let Some(first) = points.first().map(|point| point.seconds) else { return vec![points] };
+    let forward: Vec<f64> =
+        points.windows(2).map(|pair| pair[1].seconds - pair[0].seconds).filter(|step| *step > 0.0).collect();
+    let usual = if forward.is_empty() { 0.0 } else { median(&forward) };
+    let anew: Vec<usize> = (1..points.len()).filter(|&at| points[at].seconds < points[at - 1].seconds).collect();
+    let is_start = |&at: &usize| {
+        (points[at].seconds - first).abs() <= 2.0 * usual && points[at - 1].seconds - points[at].seconds > 10.0 * usual
+    };
+    if anew.is_empty() || !anew.iter().all(is_start) {
+        return vec![points];
+    }
+    let starts = std::iter::once(0).chain(anew.iter().copied());
+    let ends = anew.iter().copied().chain(std::iter::once(points.len()));
+    starts.zip(ends).map(|(start, end)| points[start..end].to_vec()).collect()
+}
+
+/// Keeps the side with more points of a gap longer than all other steps together: a clock that was set forward, or a pause
+/// of which nothing is known.
+fn cut_at_gap(points: &mut Vec<Point>, notes: &mut Vec<String>) {
+    let steps: Vec<f64> = points.windows(2).map(|pair| pair[1].seconds - pair[0].seconds).collect();
+    let Some((at, widest)) = steps.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1)) else { return };
+    let others = steps.iter().sum::<f64>() - widest;
+    if steps.len() < 12 || widest <= others {
+        return;
+    }
+    let after = points.split_off(at + 1);
+    if after.len() >= points.len() {
+        *points = after;
+    }
+    notes.push(format!(
+        "a gap of {widest:.0} seconds is longer than all the rest of the time; the side of it with more points is judged"
+    ));
 }
 
 fn repair_clock(points: &mut [Point], notes: &mut Vec<String>) {

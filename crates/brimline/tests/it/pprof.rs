@@ -124,7 +124,7 @@ fn pipes_are_read_once_and_passwords_kept() {
     let twice = format!("{} pprof -top <(cat {1}) <(cat {1})", env!("CARGO_BIN_EXE_brimline"), file.display());
     let mut shell = session.plain("bash", ["-c", &twice]);
     let both = ended(&mut shell).expect_code(0).stdout;
-    let one = ended(&mut session.brimline(["pprof", "-top"]).arg(&file)).expect_code(0).stdout;
+    let one = ended(session.brimline(["pprof", "-top"]).arg(&file)).expect_code(0).stdout;
     assert!(one.contains("41MB total") && both.contains("82MB total"), "{one}\n{both}");
 
     let url = server(Some(heap(1 << 20))).replace("://", "://me:secret@");

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::series::{Point, Series, TimeBase, Unit};
+use crate::series::{Mark, Point, Series, TimeBase, Unit};
 
 /// Why a file was no series.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,12 @@ pub enum SeriesDecodeError {
     #[error("found no column of values: expected one such as `rss`, `heap_used` or `current_mb`, found {found}")]
     NoValues {
         /// The columns there are.
+        found: String,
+    },
+    /// There is a column of values, but no number in it.
+    #[error("found no number in {found}")]
+    NoNumbers {
+        /// The columns that should hold them.
         found: String,
     },
     /// The column asked for is not in the file.
@@ -88,10 +94,17 @@ pub(crate) fn names_subjects(column: &str) -> bool {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Role {
-    Time { scale: f64 },
+    Time {
+        scale: f64,
+    },
+    /// When the process was started: another value is another process.
+    Started,
     Iteration,
     Requests,
-    Value { scale: f64, unit: Unit },
+    Value {
+        scale: f64,
+        unit: Unit,
+    },
     Other,
 }
 
@@ -152,11 +165,12 @@ pub fn series_of_columns(columns: &Columns, options: &SeriesOptions) -> Result<V
     }
     let asked = options.unit.as_deref().and_then(unit_by_name);
     let column = |wanted: fn(&Role) -> bool| roles.iter().position(wanted);
-    let time = column(|role| matches!(role, Role::Time { .. }));
+    let time = column(|role| matches!(role, Role::Time { .. })).or_else(|| column(|role| *role == Role::Started));
+    let started = column(|role| *role == Role::Started).filter(|at| Some(*at) != time);
     let iteration = column(|role| *role == Role::Iteration);
     let requests = column(|role| *role == Role::Requests);
     let factor = time.map_or(1.0, |at| {
-        let Role::Time { scale } = roles[at] else { return 1.0 };
+        let scale = if let Role::Time { scale } = roles[at] { scale } else { 1.0 };
         if scale == 1.0 { clock_scale(columns.rows.iter().map(|row| row[at])) } else { scale }
     });
     let counter = |row: &[f64], at: Option<usize>| at.map(|at| row[at]).filter(|value| value.is_finite());
@@ -178,11 +192,32 @@ pub fn series_of_columns(columns: &Columns, options: &SeriesOptions) -> Result<V
             if points.iter().any(|point| point.value.is_finite()) {
                 let time = if time.is_some() { TimeBase::Clock } else { TimeBase::PointNumber };
                 let (metric, subject) = (columns.names[at].clone(), subject.to_owned());
-                series.push(Series { metric, subject, unit, time, points, ..Series::default() });
+                let starts = rows.iter().map(|row| started.map_or(f64::NAN, |at| row[at]));
+                let marks = restarts(points.iter().map(|point| point.seconds).zip(starts));
+                series.push(Series { metric, subject, unit, time, points, marks, ..Series::default() });
             }
         }
     }
-    if series.is_empty() { Err(SeriesDecodeError::NoValues { found: found() }) } else { Ok(series) }
+    if series.is_empty() {
+        let values = columns.names.iter().zip(&roles).filter(|(_, role)| matches!(role, Role::Value { .. }));
+        let found = values.map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        return Err(SeriesDecodeError::NoNumbers { found });
+    }
+    Ok(series)
+}
+
+/// A mark for each moment at which the process has another start time than before, from moments with start times.
+pub(crate) fn restarts(started: impl Iterator<Item = (f64, f64)>) -> Vec<Mark> {
+    let mut before: Option<f64> = None;
+    let mut marks = Vec::new();
+    for (seconds, start) in started.filter(|(seconds, start)| seconds.is_finite() && start.is_finite()) {
+        // The same start is computed anew at each look by some tools, and then off by a little.
+        if before.is_some_and(|before| (start - before).abs() > 1.0) {
+            marks.push(Mark { seconds, name: "restart".into(), restart: true });
+        }
+        before = Some(start);
+    }
+    marks
 }
 
 /// The rows of each subject, in the order of their first rows.
@@ -231,6 +266,9 @@ fn role_of(name: &str) -> Role {
             return Role::Requests;
         }
         _ => {}
+    }
+    if (is("start") && (is("time") || is("timestamp"))) || is("started") {
+        return Role::Started;
     }
     if ["timestamp", "time", "seconds", "elapsed", "ts", "t", "date", "datetime", "uptime"].iter().any(|word| is(word))
     {

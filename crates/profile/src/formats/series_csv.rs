@@ -88,7 +88,16 @@ fn cells_of(line: &str, separator: char) -> Vec<String> {
             }
         }
     }
-    cells.iter().map(|cell| cell.trim().to_owned()).collect()
+    cells
+        .iter()
+        .map(|cell| match cell.trim() {
+            // `12,5`, as spreadsheets write it in the countries where they put semicolons between cells.
+            number if separator == ';' && number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b',' | b'-')) => {
+                number.replacen(',', ".", 1)
+            }
+            other => other.to_owned(),
+        })
+        .collect()
 }
 
 fn number_of(cell: &str) -> f64 {
@@ -106,6 +115,29 @@ mod tests {
 
     fn read(text: &str) -> DecodedSeries {
         decode(text.as_bytes(), &SeriesOptions::default()).unwrap()
+    }
+
+    #[test]
+    fn semicolons_bring_decimal_commas() {
+        let series = read("time;rss_mb\n0;1,5\n0,5;-2\n").series;
+        assert_eq!(series[0].points[0].value, 1.5 * 1_048_576.0);
+        assert_eq!((series[0].points[1].seconds, series[0].points[1].value), (0.5, -2.0 * 1_048_576.0));
+        assert!(!read("time,rss_mb\n0,\"1,234\"\n1,5\n").series[0].points[0].value.is_finite());
+    }
+
+    #[test]
+    fn another_start_time_is_a_restart() {
+        let series = read("timestamp,rss,process_start_time_seconds\n100,1,50\n110,2,50.2\n120,1,115\n").series;
+        let marks: Vec<_> = series[0].marks.iter().map(|mark| (mark.seconds, mark.restart)).collect();
+        assert_eq!((series.len(), marks), (1, vec![(120.0, true)]));
+        // Alone it is the time itself.
+        assert_eq!(read("start_time,rss\n100,1\n110,2\n").series[0].points[1].seconds, 110.0);
+    }
+
+    #[test]
+    fn columns_without_a_number_are_named() {
+        let error = decode(b"timestamp,rss_mb\n1,NaN\n2,\n", &SeriesOptions::default()).unwrap_err();
+        assert_eq!(error.to_string(), "found no number in `rss_mb`");
     }
 
     #[test]

@@ -2,12 +2,12 @@
 //! whose samples carry time stamps.
 //!
 //! Only metrics that measure memory or count objects become series; a request counter in the file becomes the points'
-//! request count. Histogram buckets, summaries and everything else are left out. Samples without a time stamp are
+//! request count, and a start time that changes a restart. Histogram buckets, summaries and everything else are left out. Samples without a time stamp are
 //! numbered by scrape: a scrape begins when the first metric of the file comes again.
 
 use std::collections::HashMap;
 
-use super::series_columns::{DecodedSeries, SeriesDecodeError, SeriesOptions};
+use super::series_columns::{DecodedSeries, SeriesDecodeError, SeriesOptions, restarts};
 use crate::series::{Point, Series, TimeBase, Unit};
 
 /// Reads scrapes.
@@ -23,6 +23,7 @@ pub fn decode(bytes: &[u8], options: &SeriesOptions) -> Result<DecodedSeries, Se
     let mut timed = false;
     let mut skipped = 0_usize;
     let mut requests: HashMap<usize, f64> = HashMap::new();
+    let mut started: HashMap<String, Vec<(f64, f64)>> = HashMap::new();
     let mut first: Option<(String, String)> = None;
     let mut scrape = 0_usize;
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -39,6 +40,11 @@ pub fn decode(bytes: &[u8], options: &SeriesOptions) -> Result<DecodedSeries, Se
         timed |= stamp.is_some();
         if name.ends_with("requests_total") {
             *requests.entry(scrape).or_insert(0.0) += value;
+            continue;
+        }
+        if name == "process_start_time_seconds" {
+            let moment = stamp.map_or(scrape as f64, |milliseconds| milliseconds / 1e3);
+            started.entry(labels.to_owned()).or_default().push((moment, value));
             continue;
         }
         let wanted = options.value.as_ref().map_or_else(|| measures_memory(name), |wanted| wanted == name);
@@ -67,6 +73,7 @@ pub fn decode(bytes: &[u8], options: &SeriesOptions) -> Result<DecodedSeries, Se
                 point.requests = point.requests.and_then(|scrape| requests.get(&(scrape as usize)).copied());
             }
             Series {
+                marks: restarts(started.get(&key.1).into_iter().flatten().copied()),
                 unit: if key.0.ends_with("bytes") { Unit::Bytes } else { Unit::Count },
                 metric: key.0,
                 subject: key.1,
@@ -136,6 +143,15 @@ mod tests {
         assert_eq!(read.series[0].points[1].seconds, 2.5);
         assert_eq!(read.series[0].subject, "pod=\"a b\"");
         assert!(read.series[0].points[1].value.is_nan());
+    }
+
+    #[test]
+    fn another_start_time_is_a_restart() {
+        let scrape = |start: u32| format!("process_start_time_seconds {start}\nprocess_resident_memory_bytes 5\n");
+        let text = [scrape(7), scrape(7), scrape(90)].concat();
+        let series = decode(text.as_bytes(), &SeriesOptions::default()).unwrap().series;
+        let marks: Vec<_> = series[0].marks.iter().map(|mark| (mark.seconds, mark.restart)).collect();
+        assert_eq!((series.len(), marks), (1, vec![(2.0, true)]));
     }
 
     #[test]
