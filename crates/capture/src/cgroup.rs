@@ -100,14 +100,20 @@ pub(crate) fn state_of(pid: u32) -> Option<GroupState> {
 }
 
 /// Tells whether the kernel has killed for memory in a control group since some moment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct OomWatch {
     /// `/proc/PID/cgroup` of the process followed.
     groups: String,
     kills: Option<u64>,
+    /// Kills on the whole machine when this began.
+    machine_kills: Option<u64>,
 }
 
 impl OomWatch {
+    pub(crate) fn new() -> Self {
+        Self { groups: String::new(), kills: None, machine_kills: machine_kills() }
+    }
+
     /// Looks at the group that `pid` is in now. A program may change its group after its start; kills from before it
     /// was seen there are not its own.
     pub(crate) fn follow(&mut self, pid: u32) {
@@ -115,9 +121,11 @@ impl OomWatch {
         self.enter(groups, Path::new("/sys/fs/cgroup"));
     }
 
-    /// Whether a process of the group was killed; `None` where the kernel does not count.
+    /// Whether a process of the group was killed; `None` where the kernel does not count, or where it killed in another
+    /// group, which the process may have entered since it was followed last.
     pub(crate) fn has_killed(&self) -> Option<bool> {
-        self.has_killed_below(Path::new("/sys/fs/cgroup"))
+        let here = self.has_killed_below(Path::new("/sys/fs/cgroup"));
+        here.filter(|&killed| killed || machine_kills() == self.machine_kills)
     }
 
     fn enter(&mut self, groups: String, mount: &Path) {
@@ -130,6 +138,12 @@ impl OomWatch {
     fn has_killed_below(&self, mount: &Path) -> Option<bool> {
         Some(find_state(&self.groups, mount)?.oom_kills? > self.kills?)
     }
+}
+
+/// Kills for memory on this machine since its start.
+fn machine_kills() -> Option<u64> {
+    let counters = proc_files::read_text(Path::new("/proc/vmstat"))?;
+    counters.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok())
 }
 
 fn find_state(groups: &str, mount: &Path) -> Option<GroupState> {
@@ -198,7 +212,7 @@ mod tests {
             std::fs::write(folder.join("memory.current"), "1\n").unwrap();
             std::fs::write(folder.join("memory.events"), format!("max 3\noom 9\noom_kill {count}\n")).unwrap();
         };
-        let mut watch = OomWatch::default();
+        let mut watch = OomWatch::new();
         assert_eq!(watch.has_killed_below(mount.path()), None);
         kills("a", 2);
         kills("b", 5);

@@ -143,7 +143,7 @@ pub fn record(plan: &Plan, observer: &dyn Observer) -> Result<Outcome, LaunchErr
             told: Default::default(),
             forwarding: Forwarding::new(pid, &go_state, go_sender.clone(), run.as_ref().map(|run| run.folder.clone())),
             control: &control,
-            oom: OomWatch::default(),
+            oom: OomWatch::new(),
             pid,
         };
         let phases = plan.phases.as_ref().zip(run.as_ref()).map(|(plan, run)| {

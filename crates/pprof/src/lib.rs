@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 pub mod cli;
+mod combine;
 mod convert;
 mod encode;
 mod error;
@@ -30,12 +31,12 @@ mod tag_filter;
 mod wire;
 mod write;
 
+pub use combine::{Merge, MergeError, Shape, Subtraction, subtract};
 pub use encode::encode;
 pub use error::ReadError;
 pub use filter::{Matched, NameFilter};
 pub use granularity::Granularity;
 pub use inflate::{Limits, inflate};
-pub use merge::{MergeError, Subtraction, combine, subtract};
 pub use model::{Function, Line, Location, Mapping, Text, Texts, UnknownSampleType, ValueType, View};
 pub use report::{ReportError, read_go_source};
 pub use samples::{Encoded, Held, Label, Sample, Samples};

@@ -1,129 +1,16 @@
-//! Several profiles into one, and one minus another.
+//! Sums of samples over several profiles.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 
-use thiserror::Error;
+use hashbrown::DefaultHashBuilder;
+use hashbrown::hash_table::{Entry, HashTable};
 
-use crate::measure::{convertible, scale};
-use crate::model::{Function, Line, Location, Mapping, Text, ValueType, View};
+use crate::model::{Function, Line, Location, Mapping, Text, View};
 use crate::samples::{Held, Label, Sample, Samples};
 
-/// Profiles that cannot be put together.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum MergeError {
-    /// No column is in all of them.
-    #[error("expected a common sample type, found none: {0}")]
-    NothingInCommon(String),
-    /// Units or types differ beyond conversion.
-    #[error("expected {what} that can be compared, found {one} and {other}")]
-    Incompatible {
-        /// `sample types` or `period types`.
-        what: &'static str,
-        /// In one profile.
-        one: String,
-        /// In another.
-        other: String,
-    },
-}
-
-fn shown(kind: &ValueType) -> String {
-    format!("`{}` in `{}`", kind.name, kind.unit)
-}
-
-/// Brings profiles to the columns they have in common and merges them. A single one is left as it is.
-pub fn combine(mut views: Vec<View<'_>>) -> Result<View<'_>, MergeError> {
-    keep_common_types(&mut views)?;
-    convert_units(&mut views)?;
-    if views.len() == 1 {
-        return Ok(views.remove(0));
-    }
-    Ok(merge(&views, &vec![Change::default(); views.len()]))
-}
-
-/// Keeps the sample types that all profiles have, in the order of the first.
-fn keep_common_types(views: &mut [View<'_>]) -> Result<(), MergeError> {
-    let has = |view: &View<'_>, name: &str| view.sample_types.iter().any(|kind| kind.name == name);
-    let first = views.first().map(|view| view.sample_types.clone()).unwrap_or_default();
-    let common: Vec<String> =
-        first.into_iter().map(|kind| kind.name).filter(|name| views.iter().all(|view| has(view, name))).collect();
-    if common.is_empty() {
-        let names = |view: &View<'_>| view.sample_types.iter().map(shown).collect::<Vec<_>>().join(", ");
-        return Err(MergeError::NothingInCommon(views.iter().map(names).collect::<Vec<_>>().join(" against ")));
-    }
-    for view in views {
-        let find = |name: &String| view.sample_types.iter().position(|kind| kind.name == *name).unwrap_or(0);
-        let columns: Vec<usize> = common.iter().map(find).collect();
-        if columns.iter().copied().eq(0..view.sample_types.len()) {
-            continue;
-        }
-        if !common.contains(&view.default_sample_type) {
-            view.default_sample_type.clone_from(&common[0]);
-        }
-        view.sample_types = columns.iter().map(|&column| view.sample_types[column].clone()).collect();
-        view.samples.rewrite(|sample, out| {
-            let values: Vec<i64> = columns.iter().map(|&column| sample.values[column]).collect();
-            out.push(sample.locations, &values, sample.labels);
-        });
-    }
-    Ok(())
-}
-
-/// Converts values and periods to the finest unit among the profiles.
-fn convert_units(views: &mut [View<'_>]) -> Result<(), MergeError> {
-    if views.len() < 2 {
-        return Ok(());
-    }
-    let period = finest("period types", views.iter().map(|view| &view.period_type))?;
-    let mut kinds = Vec::new();
-    for column in 0..views[0].sample_types.len() {
-        kinds.push(finest("sample types", views.iter().map(|view| &view.sample_types[column]))?);
-    }
-    for view in views {
-        view.period = scale(view.period, &view.period_type.unit, &period.unit).0 as i64;
-        view.period_type.unit.clone_from(&period.unit);
-        let mut ratios = Vec::new();
-        for (kind, common) in view.sample_types.iter_mut().zip(&kinds) {
-            ratios.push(scale(1, &kind.unit, &common.unit).0);
-            kind.unit.clone_from(&common.unit);
-        }
-        view.scale(&ratios);
-    }
-    Ok(())
-}
-
-fn finest<'v>(what: &'static str, mut kinds: impl Iterator<Item = &'v ValueType>) -> Result<ValueType, MergeError> {
-    let mut finest = kinds.next().cloned().unwrap_or_default();
-    for kind in kinds {
-        let bare = |name: &'v str| name.strip_suffix('s').unwrap_or(name).to_owned();
-        let same_name = bare(&kind.name) == finest.name.strip_suffix('s').unwrap_or(&finest.name);
-        if !same_name || (kind.unit != finest.unit && !convertible(&kind.unit, &finest.unit)) {
-            return Err(MergeError::Incompatible { what, one: shown(&finest), other: shown(kind) });
-        }
-        if scale(1, &kind.unit, &finest.unit).0 < 1.0 {
-            finest = kind.clone();
-        }
-    }
-    Ok(finest)
-}
-
-impl View<'_> {
-    /// Multiplies the columns, and drops samples that become zero.
-    pub fn scale(&mut self, ratios: &[f64]) {
-        if ratios.iter().all(|&ratio| ratio == 1.0) {
-            return;
-        }
-        let mut values = Vec::new();
-        self.samples.rewrite(|sample, out| {
-            if scaled(sample.values, ratios, &mut values) {
-                out.push(sample.locations, &values, sample.labels);
-            }
-        });
-    }
-}
-
 /// Multiplies the values; false if every value that was to change became zero.
-fn scaled(values: &[i64], ratios: &[f64], out: &mut Vec<i64>) -> bool {
+pub(crate) fn scaled(values: &[i64], ratios: &[f64], out: &mut Vec<i64>) -> bool {
     let mut keep = ratios.iter().all(|&ratio| ratio == 1.0);
     out.clear();
     for (&value, &ratio) in values.iter().zip(ratios) {
@@ -134,53 +21,13 @@ fn scaled(values: &[i64], ratios: &[f64], out: &mut Vec<i64>) -> bool {
     keep
 }
 
-/// How a base profile is taken off another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Subtraction {
-    /// Mark the base's samples with the label `pprof::base`, so that percentages refer to the base.
-    pub mark_base: bool,
-    /// First scale the profile so that its sums equal the base's.
-    pub normalize: bool,
-}
-
-/// `view` minus `base`; nothing of it is borrowed from the two.
-pub fn subtract(view: View<'_>, base: View<'_>, how: Subtraction) -> Result<View<'static>, MergeError> {
-    if how.normalize {
-        require_same_types(&view, &base)?;
-    }
-    let ratio = |(base, own): (i64, i64)| if own == 0 { 0.0 } else { base as f64 / own as f64 };
-    let own = how.normalize.then(|| base.sums().into_iter().zip(view.sums()).map(ratio).collect());
-    let mut views = [view, base];
-    keep_common_types(&mut views)?;
-    convert_units(&mut views)?;
-    let negative = vec![-1.0; views[1].sample_types.len()];
-    let changes = [
-        Change { ratios: own, label: None },
-        Change { ratios: Some(negative), label: how.mark_base.then_some(("pprof::base", "true")) },
-    ];
-    Ok(merge(&views, &changes))
-}
-
 /// What happens to a profile's samples on their way into the merged one.
 #[derive(Clone, Debug, Default)]
-struct Change {
+pub(crate) struct Change {
     /// Factors of the columns.
-    ratios: Option<Vec<f64>>,
+    pub(crate) ratios: Option<Vec<f64>>,
     /// Label set on every sample.
-    label: Option<(&'static str, &'static str)>,
-}
-
-impl View<'_> {
-    /// Sum of every column.
-    fn sums(&self) -> Vec<i64> {
-        let mut sums = vec![0_i64; self.sample_types.len()];
-        self.samples.for_each_without_stack(|sample| {
-            for (sum, &value) in sums.iter_mut().zip(sample.values) {
-                *sum = sum.wrapping_add(value);
-            }
-        });
-        sums
-    }
+    pub(crate) label: Option<(&'static str, &'static str)>,
 }
 
 fn is_zero(values: &[i64]) -> bool {
@@ -188,33 +35,95 @@ fn is_zero(values: &[i64]) -> bool {
 }
 
 /// Sums up profiles with the same columns. Samples keep the order of their first appearance; what no sample uses is
-/// left out.
-fn merge<'o>(views: &[View<'_>], changes: &[Change]) -> View<'o> {
-    let mut merger = Merger { out: header(views), ..Merger::default() };
-    let count = views.iter().map(|view| view.samples.len()).sum::<usize>();
-    let locations = views.iter().map(|view| view.samples.most_locations()).sum();
-    merger.held.reserve(count, locations, count * merger.out.sample_types.len());
-    merger.slots = vec![NONE; (count * 4 / 3 + 2).next_power_of_two()];
-    for (view, change) in views.iter().zip(changes) {
-        merger.add(view, change);
-    }
-    let Merger { mut out, held, .. } = merger;
-    let zeros = (0..held.len()).any(|index| is_zero(held.get(index).values));
-    out.samples = Samples::Held(held);
-    // Samples that cancelled out may leave unused places behind: a second merge drops both.
-    if zeros { merge(&[out], &[Change::default()]) } else { out }
+/// left out. What is equal is found by tables of row numbers: maps that keep keys would be several times as large.
+#[derive(Debug, Default)]
+pub(crate) struct Merger {
+    out: View<'static>,
+    held: Held,
+    has_header: bool,
+    mappings: HashMap<MappingKey, u32>,
+    functions: HashTable<u32>,
+    locations: HashTable<u32>,
+    samples: HashTable<u32>,
+    hasher: DefaultHashBuilder,
 }
 
-fn header<'o>(views: &[View<'_>]) -> View<'o> {
-    let first = &views[0];
-    let mut out = View {
-        sample_types: first.sample_types.clone(),
-        drop_frames: first.drop_frames.clone(),
-        keep_frames: first.keep_frames.clone(),
-        period_type: first.period_type.clone(),
-        ..View::default()
-    };
-    for view in views {
+/// What makes two mappings the same: size, offset, and build id or file.
+type MappingKey = (u64, u64, String);
+
+/// Rows of the merged profile for the rows of one profile, as far as they are known.
+struct Rows {
+    mappings: Vec<Option<(u32, u64)>>,
+    functions: Vec<Option<u32>>,
+    locations: Vec<Option<u32>>,
+    texts: Vec<Option<Text>>,
+}
+
+/// What makes two samples the same.
+fn sample_hash(hasher: &DefaultHashBuilder, sample: Sample<'_>) -> u64 {
+    hasher.hash_one((sample.locations, sample.labels))
+}
+
+fn same_sample(one: Sample<'_>, other: Sample<'_>) -> bool {
+    one.locations == other.locations && one.labels == other.labels
+}
+
+/// What makes two functions the same: all but their number.
+fn function_hash(hasher: &DefaultHashBuilder, function: &Function) -> u64 {
+    hasher.hash_one((function.start_line, function.name, function.system_name, function.file))
+}
+
+/// What makes two locations the same.
+fn location_hash(hasher: &DefaultHashBuilder, location: &Location) -> u64 {
+    let mut state = hasher.build_hasher();
+    (location.address, location.mapping, location.folded).hash(&mut state);
+    for line in &location.lines {
+        (line.function, line.line).hash(&mut state);
+    }
+    state.finish()
+}
+
+fn same_location(one: &Location, other: &Location) -> bool {
+    let same_line = |(one, other): (&Line, &Line)| (one.function, one.line) == (other.function, other.line);
+    // Only the last line's column counts: the reference overwrites the others in its key.
+    let column = |location: &Location| location.lines.last().map_or(0, |line| line.column);
+    (one.address, one.mapping, one.folded) == (other.address, other.mapping, other.folded)
+        && column(one) == column(other)
+        && one.lines.len() == other.lines.len()
+        && one.lines.iter().zip(&other.lines).all(same_line)
+}
+
+/// Row of what `is_same` finds, or `next` if it is new.
+fn row_of(
+    table: &mut HashTable<u32>,
+    hash: u64,
+    next: usize,
+    is_same: impl Fn(usize) -> bool,
+    hash_of: impl Fn(usize) -> u64,
+) -> u32 {
+    match table.entry(hash, |&row| is_same(row as usize), |&row| hash_of(row as usize)) {
+        Entry::Occupied(known) => *known.get(),
+        Entry::Vacant(place) => *place.insert(next as u32).get(),
+    }
+}
+
+impl Merger {
+    /// With room for so many samples, locations of them, and columns; arrays that grow by copying leave holes.
+    pub(crate) fn new(samples: usize, locations: usize, columns: usize) -> Self {
+        let mut merger = Self::default();
+        merger.held.reserve(samples, locations, samples * columns);
+        merger.samples = HashTable::with_capacity(samples);
+        merger
+    }
+
+    fn header(&mut self, view: &View<'_>) {
+        let out = &mut self.out;
+        if !std::mem::replace(&mut self.has_header, true) {
+            out.sample_types.clone_from(&view.sample_types);
+            out.period_type.clone_from(&view.period_type);
+            out.drop_frames.clone_from(&view.drop_frames);
+            out.keep_frames.clone_from(&view.keep_frames);
+        }
         if out.time_nanos == 0 || view.time_nanos < out.time_nanos {
             out.time_nanos = view.time_nanos;
         }
@@ -234,46 +143,22 @@ fn header<'o>(views: &[View<'_>]) -> View<'o> {
             }
         }
     }
-    out
-}
 
-/// What makes two locations of different profiles the same.
-#[derive(PartialEq, Eq, Hash)]
-struct LocationKey {
-    address: u64,
-    mapping: Option<u32>,
-    lines: Vec<(u32, i64)>,
-    /// Only the last line's column counts: the reference overwrites the others in its key.
-    column: i64,
-    folded: bool,
-}
+    pub(crate) fn finish(self) -> View<'static> {
+        let Self { mut out, held, .. } = self;
+        let zeros = (0..held.len()).any(|index| is_zero(held.get(index).values));
+        out.samples = Samples::Held(held);
+        if !zeros {
+            return out;
+        }
+        // Samples that cancelled out may leave unused places behind: a second merge drops both.
+        let mut merger = Self::new(out.samples.len(), out.samples.most_locations(), out.sample_types.len());
+        merger.add(&out, &Change::default());
+        merger.finish()
+    }
 
-/// What makes two mappings the same: size, offset, and build id or file.
-type MappingKey = (u64, u64, String);
-
-#[derive(Default)]
-struct Merger<'a> {
-    out: View<'a>,
-    held: Held,
-    mappings: HashMap<MappingKey, u32>,
-    functions: HashMap<(i64, Text, Text, Text), u32>,
-    locations: HashMap<LocationKey, u32>,
-    /// Samples by hash, open addressing with room for all; a map that keeps keys would be several times as large.
-    slots: Vec<u32>,
-}
-
-/// Rows of the merged profile for the rows of one profile, as far as they are known.
-struct Rows {
-    mappings: Vec<Option<(u32, u64)>>,
-    functions: Vec<Option<u32>>,
-    locations: Vec<Option<u32>>,
-    texts: Vec<Option<Text>>,
-}
-
-const NONE: u32 = u32::MAX;
-
-impl Merger<'_> {
-    fn add(&mut self, view: &View<'_>, change: &Change) {
+    pub(crate) fn add(&mut self, view: &View<'_>, change: &Change) {
+        self.header(view);
         let mut rows = Rows {
             mappings: vec![None; view.mappings.len()],
             functions: vec![None; view.functions.len()],
@@ -325,27 +210,21 @@ impl Merger<'_> {
     }
 
     fn sample(&mut self, sample: Sample<'_>) {
-        let mut slot = self.slot(sample);
-        while self.slots[slot] != NONE {
-            let at = self.slots[slot] as usize;
-            let known = self.held.get(at);
-            if known.locations == sample.locations && known.labels == sample.labels {
-                for (sum, value) in self.held.values_mut(at).iter_mut().zip(sample.values) {
-                    *sum = sum.wrapping_add(*value);
-                }
-                return;
+        let Self { held, samples, hasher, .. } = self;
+        let row = row_of(
+            samples,
+            sample_hash(hasher, sample),
+            held.len(),
+            |row| same_sample(held.get(row), sample),
+            |row| sample_hash(hasher, held.get(row)),
+        );
+        if row as usize == held.len() {
+            held.push(sample.locations, sample.values, sample.labels);
+        } else {
+            for (sum, value) in held.values_mut(row as usize).iter_mut().zip(sample.values) {
+                *sum = sum.wrapping_add(*value);
             }
-            slot = (slot + 1) & (self.slots.len() - 1);
         }
-        self.slots[slot] = self.held.len() as u32;
-        self.held.push(sample.locations, sample.values, sample.labels);
-    }
-
-    /// Where the search for a sample starts.
-    fn slot(&self, sample: Sample<'_>) -> usize {
-        let mut hasher = DefaultHasher::new();
-        (sample.locations, sample.labels).hash(&mut hasher);
-        hasher.finish() as usize & (self.slots.len() - 1)
     }
 
     fn text(&mut self, view: &View<'_>, rows: &mut Rows, text: Text) -> Text {
@@ -364,19 +243,18 @@ impl Merger<'_> {
             lines.push(Line { function: self.function(view, rows, line.function), ..*line });
         }
         let mapping = mapping.map(|(row, _)| row);
-        let start = mapping.map_or(0, |row| self.out.mappings[row as usize].start);
-        let key = LocationKey {
-            address: address.wrapping_sub(start),
-            mapping,
-            lines: lines.iter().map(|line| (line.function, line.line)).collect(),
-            column: lines.last().map_or(0, |line| line.column),
-            folded: location.folded,
-        };
-        let next = self.out.locations.len() as u32;
-        let row = *self.locations.entry(key).or_insert(next);
-        if row == next {
-            let id = u64::from(next) + 1;
-            self.out.locations.push(Location { id, mapping, address, lines, folded: location.folded });
+        let Self { out: View { locations: known, .. }, locations, hasher, .. } = self;
+        let id = known.len() as u64 + 1;
+        let new = Location { id, mapping, address, lines, folded: location.folded };
+        let row = row_of(
+            locations,
+            location_hash(hasher, &new),
+            known.len(),
+            |row| same_location(&known[row], &new),
+            |row| location_hash(hasher, &known[row]),
+        );
+        if row as usize == known.len() {
+            known.push(new);
         }
         rows.locations[index as usize] = Some(row);
         row
@@ -408,22 +286,20 @@ impl Merger<'_> {
         let function = view.functions[index as usize];
         let [name, system_name, file] =
             [function.name, function.system_name, function.file].map(|text| self.text(view, rows, text));
-        let next = self.out.functions.len() as u32;
-        let row = *self.functions.entry((function.start_line, name, system_name, file)).or_insert(next);
-        if row == next {
-            let id = u64::from(next) + 1;
-            self.out.functions.push(Function { id, name, system_name, file, start_line: function.start_line });
+        let Self { out: View { functions: known, .. }, functions, hasher, .. } = self;
+        let id = known.len() as u64 + 1;
+        let new = Function { id, name, system_name, file, start_line: function.start_line };
+        let row = row_of(
+            functions,
+            function_hash(hasher, &new),
+            known.len(),
+            |row| Function { id, ..known[row] } == new,
+            |row| function_hash(hasher, &known[row]),
+        );
+        if row as usize == known.len() {
+            known.push(new);
         }
         rows.functions[index as usize] = Some(row);
         row
     }
-}
-
-/// Fails unless both profiles have the same columns.
-fn require_same_types(one: &View<'_>, other: &View<'_>) -> Result<(), MergeError> {
-    if one.sample_types == other.sample_types && one.period_type == other.period_type {
-        return Ok(());
-    }
-    let names = |view: &View<'_>| view.sample_types.iter().map(shown).collect::<Vec<_>>().join(", ");
-    Err(MergeError::Incompatible { what: "sample types", one: names(one), other: names(other) })
 }

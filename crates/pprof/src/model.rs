@@ -1,7 +1,9 @@
 //! A profile as the file has it: every table, nothing interpreted away.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::samples::Samples;
 
@@ -13,13 +15,14 @@ pub struct Text(pub u32);
 #[derive(Clone, Debug, Default)]
 pub struct Texts<'a> {
     list: Vec<Cow<'a, str>>,
-    /// Filled when the first string is added after reading.
-    ids: HashMap<String, Text>,
+    /// Of every string its first id; filled when the first string is added after reading.
+    ids: HashTable<Text>,
+    hasher: DefaultHashBuilder,
 }
 
 impl<'a> Texts<'a> {
     pub(crate) fn new(list: Vec<Cow<'a, str>>) -> Self {
-        Self { list, ids: HashMap::new() }
+        Self { list, ..Self::default() }
     }
 
     /// The string behind `text`; empty for an id of another table.
@@ -48,17 +51,25 @@ impl<'a> Texts<'a> {
             if self.list.is_empty() {
                 self.list.push(Cow::Borrowed(""));
             }
-            for (index, text) in self.list.iter().enumerate() {
-                self.ids.entry(text.to_string()).or_insert(Text(index as u32));
+            for index in 0..self.list.len() {
+                self.entry(index, |list| &list[index]);
             }
         }
-        if let Some(&id) = self.ids.get(text) {
-            return id;
+        let next = self.list.len();
+        let id = self.entry(next, |_| text);
+        if id.0 as usize == next {
+            self.list.push(Cow::Owned(text.to_owned()));
         }
-        let id = Text(self.list.len() as u32);
-        self.list.push(Cow::Owned(text.to_owned()));
-        self.ids.insert(text.to_owned(), id);
         id
+    }
+
+    /// The known id of a text, or `next`.
+    fn entry<'t>(&'t mut self, next: usize, text: impl FnOnce(&'t [Cow<'a, str>]) -> &'t str) -> Text {
+        let Self { list, ids, hasher } = self;
+        let text = text(list);
+        let of = |id: &Text| -> &str { &list[id.0 as usize] };
+        let entry = ids.entry(hasher.hash_one(text), |id| of(id) == text, |id| hasher.hash_one(of(id)));
+        *entry.or_insert(Text(next as u32)).get()
     }
 }
 

@@ -76,7 +76,7 @@ pub(crate) enum RunError {
     Source { message: String, hint: String },
     /// Profiles cannot be put together.
     #[error("{0}\n\nhint: compare profiles of one kind; `-raw` shows the sample types of each")]
-    Merge(#[from] crate::merge::MergeError),
+    Merge(#[from] crate::combine::MergeError),
     /// The column asked for is not there.
     #[error("{0}\n\nhint: choose one with `-sample_index=NAME`")]
     SampleType(#[from] crate::model::UnknownSampleType),

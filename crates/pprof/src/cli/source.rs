@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::flags::Parsed;
 use super::{Host, RunError};
+use crate::combine::{Merge, Subtraction, subtract};
 use crate::error::ReadError;
 use crate::inflate::{Limits, inflate};
-use crate::merge::{Subtraction, combine, subtract};
+
 use crate::model::{Mapping, Text, View};
 
 /// The inflated bytes of all sources.
@@ -132,11 +133,11 @@ fn url(name: &str, seconds: i64) -> Option<String> {
 /// Merges the sources and subtracts the base.
 pub(crate) fn profile<'f>(files: &'f mut Files, parsed: &Parsed, host: &mut dyn Host) -> Result<View<'f>, RunError> {
     let mut view = if files.bases.is_empty() {
-        combined(&files.sources, parsed, host)?
+        combined(&mut files.sources, parsed, host)?
     } else {
         // A difference borrows nothing, so the bytes can go before the report needs memory.
-        let Files { sources, bases } = std::mem::take(files);
-        let (view, base) = (combined(&sources, parsed, host)?, combined(&bases, parsed, host)?);
+        let Files { mut sources, mut bases } = std::mem::take(files);
+        let (view, base) = (combined(&mut sources, parsed, host)?, combined(&mut bases, parsed, host)?);
         subtract(view, base, Subtraction { mark_base: parsed.marks_base(), normalize: parsed.normalize })?
     };
     if let Err(error) = view.drop_uninteresting() {
@@ -148,26 +149,47 @@ pub(crate) fn profile<'f>(files: &'f mut Files, parsed: &Parsed, host: &mut dyn 
     Ok(view)
 }
 
-/// Merges profiles; as when loading, a damaged one is left out as long as another one is left.
-fn combined<'f>(files: &'f [(String, Vec<u8>)], parsed: &Parsed, host: &mut dyn Host) -> Result<View<'f>, RunError> {
-    let hint_for = |error: &ReadError| match error {
-        ReadError::Html => "a page and not a profile; servers have profiles at paths such as /debug/pprof/heap",
-        _ => "pprof files start with bytes 1f 8b, or are legacy profiles; record or download the file again",
-    };
-    let mut views = Vec::with_capacity(files.len());
-    for (index, (name, bytes)) in files.iter().enumerate() {
-        match View::read(bytes) {
-            Ok(mut view) => {
-                name_binary(&mut view, parsed);
-                views.push(view);
+/// Merges profiles; as when loading, a damaged one is left out as long as another one is left. Of several, each is read
+/// twice, first for its columns, so that at no time all are in memory; then its bytes are dropped.
+fn combined<'f>(
+    files: &'f mut Vec<(String, Vec<u8>)>,
+    parsed: &Parsed,
+    host: &mut dyn Host,
+) -> Result<View<'f>, RunError> {
+    let mut shapes = Vec::new();
+    let mut unread = if files.len() > 1 { std::mem::take(files) } else { Vec::new() }.into_iter();
+    while let Some((name, bytes)) = unread.next() {
+        match View::read(&bytes) {
+            Ok(view) => {
+                shapes.push(view.shape());
+                files.push((name, bytes));
             }
-            Err(error) if index + 1 == files.len() && views.is_empty() => {
-                return Err(problem(name, &error, hint_for(&error)));
-            }
+            Err(error) if files.is_empty() && unread.len() == 0 => return Err(unreadable(&name, &error)),
             Err(error) => writeln!(host.stderr(), "{name}: {error}")?,
         }
     }
-    Ok(combine(views)?)
+    if files.len() == 1 {
+        let (name, bytes) = &files[0];
+        let mut view = View::read(bytes).map_err(|error| unreadable(name, &error))?;
+        name_binary(&mut view, parsed);
+        return Ok(view);
+    }
+    let mut merge = Merge::new(&shapes)?;
+    for (_, bytes) in files.drain(..) {
+        if let Ok(mut view) = View::read(&bytes) {
+            name_binary(&mut view, parsed);
+            merge.add(view);
+        }
+    }
+    Ok(merge.finish())
+}
+
+fn unreadable(name: &str, error: &ReadError) -> RunError {
+    let hint = match error {
+        ReadError::Html => "a page and not a profile; servers have profiles at paths such as /debug/pprof/heap",
+        _ => "pprof files start with bytes 1f 8b, or are legacy profiles; record or download the file again",
+    };
+    problem(name, error, hint)
 }
 
 /// A profile without mappings gets one, so that the binary named on the command line has a place.
