@@ -173,7 +173,7 @@ fn load_run(run: &ResolvedRun, args: &SeriesArgs) -> anyhow::Result<(TrendInput,
         ..TrendInput::default()
     };
     input.series = process_series(&read.samples, &names, args.select.process)?;
-    input.series.extend(crate::node::isolate_series(folder, record, args.select.process));
+    input.series.extend(crate::node::isolate_series(folder, record, &names, args.select.process));
     let state = if run.entry.state == RunState::Running { ", still running" } else { "" };
     let seconds = read.samples.last().map_or(0.0, |sample| sample.seconds);
     input.heading.push(format!("run {}{state}: {}", record.label(), record.command.join(" ")));

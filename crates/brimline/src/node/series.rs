@@ -1,5 +1,7 @@
 //! What isolates measured of themselves, for `trend`.
 
+use std::collections::BTreeMap;
+
 use brimline_profile::series::{Point, Series, Signal, Unit};
 use brimline_store::node_capture::{self, NodeIsolate, NodeSample};
 use brimline_store::{RunFolder, RunRecord};
@@ -19,16 +21,23 @@ fn bytes(number: Option<u64>) -> Option<f64> {
     number.map(|number| number as f64)
 }
 
-/// One series per isolate and number. What only starts other programs is left out.
-pub(crate) fn isolate_series(run: &RunFolder, record: &RunRecord, process: Option<u32>) -> Vec<Series> {
+/// One series per isolate and number, called after its process. What only starts other programs is left out.
+pub(crate) fn isolate_series(
+    run: &RunFolder,
+    record: &RunRecord,
+    names: &BTreeMap<u32, String>,
+    process: Option<u32>,
+) -> Vec<Series> {
     let isolates = node_capture::isolates(run);
     let wanted = |isolate: &&NodeIsolate| !isolate.launcher && process.is_none_or(|wanted| wanted == isolate.pid);
     let mut found = Vec::new();
     for isolate in isolates.iter().filter(wanted) {
         let samples = node_capture::series(run, &isolate.stem);
+        let name = names.get(&isolate.pid).cloned().unwrap_or_else(|| format!("process {}", isolate.pid));
         let subject = match isolate.thread {
-            0 => format!("process {}", isolate.pid),
-            thread => format!("process {}, thread {thread}", isolate.pid),
+            0 => name,
+            thread if name.is_empty() => format!("thread {thread}"),
+            thread => format!("{name}, thread {thread}"),
         };
         let start = record.start.0 as f64 / 1e9;
         for (metric, unit, signal, number) in COLUMNS {

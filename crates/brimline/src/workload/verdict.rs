@@ -87,20 +87,18 @@ impl Judged {
 
     /// Sites that leak, the largest growth first.
     pub(super) fn sites(&self) -> Vec<&VerdictReport> {
-        let is_site = |one: &&VerdictReport| one.signal == "site_after_gc" && self.is_leak(one);
+        let is_site = |one: &&VerdictReport| one.is_site() && self.is_leak(one);
         let mut sites: Vec<&VerdictReport> = self.report.verdicts.iter().filter(is_site).collect();
         sites.sort_by(|a, b| b.growth.unwrap_or(0.0).total_cmp(&a.growth.unwrap_or(0.0)));
         sites
     }
 
-    /// Sites that grew by much of a leaking heap's growth though none is beyond doubt, as in sampled profiles.
+    /// Sites that grew by much of a leaking heap's growth though none is beyond doubt, as in sampled profiles, where a leak
+    /// may come by few large steps and look like a level in between.
     pub(super) fn suspects(&self) -> Vec<&VerdictReport> {
         let growth: f64 = self.headlines().iter().filter_map(|one| one.growth).map(|growth| growth.max(0.0)).sum();
         let least = (growth * SUSPECT).max(self.least());
-        let grew = |one: &&VerdictReport| {
-            let is_open = one.verdict.is_leak() || one.verdict == Verdict::InsufficientData;
-            one.signal == "site_after_gc" && is_open && one.growth.is_some_and(|growth| growth >= least)
-        };
+        let grew = |one: &&VerdictReport| one.is_site() && one.growth.is_some_and(|growth| growth >= least);
         let mut sites: Vec<&VerdictReport> = self.report.verdicts.iter().filter(grew).collect();
         sites.sort_by(|a, b| b.growth.unwrap_or(0.0).total_cmp(&a.growth.unwrap_or(0.0)));
         sites
@@ -126,10 +124,10 @@ impl Judged {
                 rank(a).cmp(&rank(b)).then(b.confidence.total_cmp(&a.confidence))
             })
         })?;
-        let text = match best.signal {
+        let text = match best.verdict.name().replace('_', " ") {
             _ if best.verdict.is_leak() && !self.is_leak(best) => "too little growth to tell".to_owned(),
-            "site_after_gc" => format!("{} at {}", best.verdict.name().replace('_', " "), best.subject),
-            _ => best.verdict.name().replace('_', " "),
+            name if best.is_site() => format!("{name} at {}", best.subject),
+            name => name,
         };
         let is_sure = best.verdict != Verdict::InsufficientData && best.confidence >= FIRM;
         let is_enough = self.input.snapshots.is_some_and(|count| count >= FEWEST);
